@@ -1,0 +1,36 @@
+# Everything a contributor needs. Each command sets up .venv by itself, the first time
+# and whenever pyproject.toml has changed. PYTHON chooses the interpreter of that .venv.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint docs bench
+
+# Real loan applications, a model, a monitor, and a failing check.
+demo: .venv/ready
+	@.venv/bin/python examples/loans/demo.py build/demo
+
+# The tests, on two workers; make test PYTEST_ARGS='-k precision' runs some of them.
+test: .venv/ready
+	@.venv/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# Style, format and types.
+lint: .venv/ready
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+
+# Every example in the README and the manual, executed.
+docs: .venv/ready
+	@.venv/bin/python -m pytest tests/test_docs.py $(PYTEST_ARGS)
+
+# The figures that the README gives, measured here.
+bench: .venv/ready
+	@.venv/bin/python bench/run.py
+
+.venv/ready: pyproject.toml
+	@echo "Setting up .venv ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,105 @@
+"""Arrow columns -> arrays that can be counted; the rules are those of ``encoding.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from wakeful.bins import CategoryBins, Floats, Ints
+from wakeful.encoding import INVALID, MISSING, clock_cells
+
+__all__ = ["categories_of", "clock_of", "numbers_of", "plain"]
+
+
+def numbers_of(column: Any) -> Floats:
+    """A pyarrow array or chunked array as float64, shape (n,); what is no number is invalid."""
+    column = plain(column)
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.full(len(column), MISSING)
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)):
+        return _where_null(column, np.full(len(column), INVALID), MISSING)
+    if pa.types.is_boolean(kind):
+        column = pc.cast(column, pa.uint8())
+    if pa.types.is_decimal(kind):
+        column = pc.cast(column, pa.float64())
+    numbers = column.to_numpy(zero_copy_only=False)  # nulls become NaN
+    return np.ascontiguousarray(numbers, dtype=float)
+
+
+def categories_of(column: Any, bins: CategoryBins) -> Ints:
+    """A pyarrow array or chunked array as cells of ``bins``, shape (n,)."""
+    column = plain(column)
+    missing, invalid = bins.size, bins.size + 1
+    if pa.types.is_null(column.type):
+        return np.full(len(column), missing, dtype=np.intp)
+    if pa.types.is_floating(column.type):
+        return _from_floats(column.to_numpy(zero_copy_only=False), bins)
+    wanted = _python_type(column.type)
+    if wanted is None or wanted not in bins.types:
+        return _where_null(column, np.full(len(column), invalid, dtype=np.intp), missing)
+    known = [(value, at) for (kind, value), at in bins.index.items() if kind is wanted]
+    if wanted is int:
+        column = pc.cast(column, pa.int64(), safe=False)
+    names = pa.array([value for value, _ in known], type=column.type)
+    cell = np.array([at for _, at in known] + [bins.unknown], dtype=np.intp)
+    place = pc.fill_null(pc.index_in(column, value_set=names), len(known)).to_numpy(zero_copy_only=False)
+    return _where_null(column, cell[place], missing)
+
+
+def clock_of(column: Any, part: str, bins: CategoryBins) -> Ints:
+    """Hour or weekday of a timestamp column, in its own time zone, as cells, shape (n,)."""
+    column = plain(column)
+    if pa.types.is_date(column.type):
+        column = pc.cast(column, pa.timestamp("s"))
+    if not pa.types.is_timestamp(column.type):
+        cell = bins.size if pa.types.is_null(column.type) else bins.size + 1
+        return _where_null(column, np.full(len(column), cell, dtype=np.intp), bins.size)
+    if column.type.tz is not None:
+        column = pc.local_timestamp(column)
+    seconds = pc.cast(pc.floor_temporal(column, unit="second"), pa.timestamp("s"))
+    numbers = pc.fill_null(pc.cast(seconds, pa.int64()), 0).to_numpy(zero_copy_only=False)
+    return _where_null(column, clock_cells(numbers, part), bins.size)
+
+
+def plain(column: Any) -> Any:
+    """One array without dictionary or view encoding."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # several chunks that do not fit into one array
+            column = pa.concat_arrays(column.chunks)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string_view(column.type) or pa.types.is_string(column.type):
+        column = pc.cast(column, pa.large_string())
+    return column
+
+
+def _python_type(kind: Any) -> type | None:
+    if pa.types.is_boolean(kind):
+        return bool
+    if pa.types.is_integer(kind):
+        return int
+    if pa.types.is_large_string(kind):
+        return str
+    return None
+
+
+def _from_floats(numbers: Floats, bins: CategoryBins) -> Ints:
+    """Integer categories that arrive as floats because some are missing, as from pandas."""
+    whole = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (np.abs(numbers) < 2**53)
+    if int not in bins.types:
+        whole[:] = False
+    cells = np.where(np.isnan(numbers), bins.size, bins.size + 1).astype(np.intp)
+    if whole.any():
+        cells[whole] = categories_of(pa.array(numbers[whole].astype(np.int64)), bins)
+    return cells
+
+
+def _where_null(column: Any, values: Any, replacement: Any) -> Any:
+    if column.null_count:
+        values = np.where(pc.is_null(column).to_numpy(zero_copy_only=False), replacement, values)
+    return values

@@ -1,0 +1,169 @@
+"""How the values of a column fall into bins: fixed once, when a reference is learnt.
+
+A column's *cells* are its value bins followed by ``missing`` and ``invalid``. Numeric columns also have
+64 *fingerprint* cells (a hash of the value: a single value that suddenly holds a share of the traffic
+raises one of them, which no shift of a continuous distribution does) and two sums for mean and variance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Bins", "Category", "CategoryBins", "Floats", "Ints", "NumericBins", "format_number"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.intp]
+Category: TypeAlias = str | int | bool
+
+_HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplicative hashing, Knuth vol. 3, 6.4
+_STEPS = 65_536  # the seen range is this many fixed-point steps wide
+_REACH = 4 * _STEPS  # a value farther than four ranges from the centre is summed as if it were there
+
+
+@dataclass(frozen=True)
+class NumericBins:
+    """Bins of a numeric column: below the seen range, half-open bins, single values, above.
+
+    Attributes:
+        low, high: smallest and largest value seen; what lies outside is ``below`` or ``above``.
+        cuts: inner borders; a border belongs to the bin on its right.
+        singles: values that hold a visible share and have a bin of their own.
+        center: where sums start; near the mean, so that they stay small.
+    """
+
+    low: float
+    high: float
+    cuts: tuple[float, ...]
+    singles: tuple[float, ...]
+    center: float
+
+    fingerprints = 64
+
+    @cached_property
+    def edges(self) -> Floats:
+        """Left edges of all bins but the first, strictly increasing, shape (bins - 1,)."""
+        after = [float(np.nextafter(value, np.inf)) for value in (*self.singles, self.high)]
+        return np.unique(np.array([self.low, *self.cuts, *self.singles, *after], dtype=float))
+
+    @property
+    def size(self) -> int:
+        """Number of value bins."""
+        return len(self.edges) + 1
+
+    @cached_property
+    def is_single(self) -> NDArray[np.bool_]:
+        """Which value bins hold one single value, shape (bins,)."""
+        return np.isin(np.concatenate(([-np.inf], self.edges)), np.array(self.singles, dtype=float))
+
+    @cached_property
+    def step(self) -> float:
+        """Unit of the fixed-point sums: a power of two, less than 1/32,768 of the seen range."""
+        spread = (self.high - self.low) or abs(self.center) or 1.0
+        return float(2.0 ** np.ceil(np.log2(spread / _STEPS)))
+
+    @cached_property
+    def _search(self) -> Floats:
+        # -inf, below, …, above, +inf, nan: one search puts every float into its place.
+        return np.concatenate(([np.nextafter(-np.inf, 0)], self.edges, [np.inf, np.nan]))
+
+    @cached_property
+    def _cell_of(self) -> NDArray[np.uint16]:
+        inside = np.arange(self.size, dtype=np.uint16)
+        invalid = self.size + 1
+        return np.concatenate(([invalid], inside, [invalid, self.size])).astype(np.uint16)
+
+    def cells(self, values: Floats) -> NDArray[np.uint16]:
+        """Cell of each value, shape (n,): a value bin, then missing (NaN), then invalid (infinite)."""
+        return self._cell_of[np.searchsorted(self._search, values, side="right")]
+
+    def fingerprint(self, values: Floats) -> NDArray[np.uint64]:
+        """A hash of each value in 0 … 63; equal values have equal hashes (-0.0 equals 0.0)."""
+        return ((values + 0.0).view(np.uint64) * _HASH) >> np.uint64(58)
+
+    def fixed_point(self, values: Floats) -> Floats:
+        """Distance of each finite value from the centre in whole steps; NaN and infinity count as 0.
+
+        Whole numbers below 2^53 add exactly, so sums do not depend on the order of the rows.
+        """
+        steps = np.rint((values - self.center) * (1.0 / self.step))
+        np.clip(steps, -_REACH, _REACH, out=steps)
+        steps[~np.isfinite(values)] = 0.0
+        return steps
+
+    def describe(self, index: int) -> str:
+        """The values of bin ``index`` in words: ``12–250``, ``0``, ``above 250``."""
+        if index == 0:
+            return f"below {format_number(self.low)}"
+        if index == self.size - 1:
+            return f"above {format_number(self.high)}"
+        left = self.edges[index - 1]
+        if self.is_single[index]:
+            return format_number(left)
+        return f"{format_number(left)}–{format_number(min(self.edges[index], self.high))}"
+
+
+@dataclass(frozen=True)
+class CategoryBins:
+    """Bins of a column with names for values: one per category, then ``other``, then ``unseen``.
+
+    Attributes:
+        categories: values with a bin of their own, most frequent first (in natural order for
+            booleans, hours and weekdays).
+        tail: values seen in training that share the bin ``other``.
+        open: there were too many values to remember, so an unknown one also counts as ``other``.
+        new_share: share of unseen values to expect in healthy traffic (Good-Turing estimate).
+    """
+
+    categories: tuple[Category, ...]
+    tail: tuple[Category, ...] = ()
+    open: bool = False
+    new_share: float = 0.0
+
+    fingerprints = 0
+
+    @property
+    def size(self) -> int:
+        """Number of value bins."""
+        return len(self.categories) + 2
+
+    @cached_property
+    def is_single(self) -> NDArray[np.bool_]:
+        """Which value bins hold one single value, shape (bins,)."""
+        return np.arange(self.size) < len(self.categories)
+
+    @cached_property
+    def index(self) -> dict[tuple[type, Category], int]:
+        """Bin of each known value; the type is part of the key, since 1, True and '1' differ."""
+        known = {(type(value), value): place for place, value in enumerate(self.categories)}
+        return known | {(type(value), value): len(self.categories) for value in self.tail}
+
+    @property
+    def unknown(self) -> int:
+        """The bin of a value that training did not show."""
+        return self.size - 2 if self.open else self.size - 1
+
+    @cached_property
+    def types(self) -> frozenset[type]:
+        """The Python types a value may have; any other is invalid."""
+        return frozenset(type(value) for value in (*self.categories, *self.tail)) or frozenset((str, int, bool))
+
+    def describe(self, index: int) -> str:
+        """The values of bin ``index`` in words."""
+        return [*(str(one) for one in self.categories), "another value", "a value unseen in training"][index]
+
+
+Bins: TypeAlias = NumericBins | CategoryBins
+
+
+def format_number(value: float) -> str:
+    """A number as people read it: 250,000, 0.0421, 12."""
+    if value != value or np.isinf(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,224 @@
+"""Rows or Arrow batches -> counts. Every engine calls this one function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from wakeful import encoding
+from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
+from wakeful.counts import Counts, Layout
+from wakeful.model import Column
+
+__all__ = ["Batch", "Derivation", "RowBatch", "count", "encode"]
+
+_UNIT = 2.0**20  # fixed-point steps per unit in the sums of the outcome table
+_FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
+
+
+class Derivation(Protocol):
+    """Computes a derived column from a batch: a list or an array of its length."""
+
+    def __call__(self, batch: Batch) -> Sequence[Any]: ...
+
+
+class Batch(Protocol):
+    """A table of rows whose columns can be encoded."""
+
+    def __len__(self) -> int: ...
+    def has(self, name: str) -> bool: ...
+    def numbers(self, name: str) -> Floats: ...
+    def categories(self, name: str, bins: CategoryBins) -> Ints: ...
+    def clock(self, name: str, part: str, bins: CategoryBins) -> Ints: ...
+    def values(self, name: str) -> Sequence[Any]: ...
+    def rows(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+class RowBatch:
+    """A batch made of rows: one mapping per row, from column name to Python value."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def has(self, name: str) -> bool:
+        """Whether any row has that column."""
+        return any(name in row for row in self._rows)
+
+    def values(self, name: str) -> Sequence[Any]:
+        """The column as it came; None where a row lacks it."""
+        return [row.get(name) for row in self._rows]
+
+    def numbers(self, name: str) -> Floats:
+        """The column as float64."""
+        return encoding.encode_numbers(self.values(name))
+
+    def categories(self, name: str, bins: CategoryBins) -> Ints:
+        """The column as cells."""
+        return encoding.encode_categories(self.values(name), bins)
+
+    def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
+        """The hour or weekday of a datetime column as cells."""
+        return encoding.encode_clock(self.values(name), part, bins)
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows themselves."""
+        return self._rows
+
+
+def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None = None) -> Counts:
+    """Count a batch.
+
+    Args:
+        layout: which count stands where.
+        batch: the rows; columns that it lacks count as missing in every row.
+        derived: functions of the derived columns, by name.
+
+    Returns:
+        The counts of these rows alone; add them to others with ``+``.
+    """
+    model = layout.model
+    counts = Counts(layout, np.zeros(layout.size), _absent(layout, batch))
+    if not len(batch):
+        return counts
+    where = [
+        (encode(layout, batch, model.column(name), derived).astype(np.intp), layout.bins[name].size + 2)
+        for name in model.segments
+    ]
+    table = counts.table
+    table[:, :1] = _tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
+    for column in model.columns:
+        values = encode(layout, batch, column, derived)
+        place = layout.cells[column.name]
+        table[:, place.start : place.stop] = _count_column(layout.bins[column.name], values, where)
+    if model.label is not None:
+        answers = encode(layout, batch, model.score, derived)
+        table[:, layout.outcome_start :] = _count_outcomes(layout, batch, answers, where)
+    return counts
+
+
+_Where: TypeAlias = list[tuple[Ints, int]]  # per segment: the slice of every row, and how many slices
+
+
+def _tabulate(where: _Where, index: Ints, width: int, weights: Floats | None = None) -> Floats:
+    """Rows (or weights) per slice and index, shape (slices, width)."""
+    parts = [np.bincount(index, weights, minlength=width)[None]]
+    for codes, size in where:
+        parts.append(np.bincount(codes * width + index, weights, minlength=size * width).reshape(size, width))
+    return np.concatenate(parts).astype(float)
+
+
+def _absent(layout: Layout, batch: Batch) -> frozenset[str]:
+    return frozenset(
+        column.name for column in layout.model.columns if not column.derived and not batch.has(column.source)
+    )
+
+
+def encode(
+    layout: Layout, batch: Batch, column: Column, derived: Mapping[str, Derivation] | None
+) -> Any:
+    """A column as float64 (numeric) or as cells (all other kinds), shape (n,)."""
+    bins = layout.bins[column.name]
+    if column.derived:
+        values = derived[column.name](batch) if derived else [None] * len(batch)
+        if isinstance(bins, NumericBins):
+            return encoding.encode_numbers(values)
+        return encoding.encode_categories(values, bins)
+    if not batch.has(column.source):
+        return np.full(len(batch), np.nan) if isinstance(bins, NumericBins) else np.full(len(batch), bins.size)
+    if isinstance(bins, NumericBins):
+        return batch.numbers(column.source)
+    if column.kind in ("hour", "weekday"):
+        return batch.clock(column.source, column.kind, bins)
+    return batch.categories(column.source, bins)
+
+
+def _count_column(bins: Bins, values: Any, where: _Where) -> Floats:
+    """All counts of one column, shape (slices, cells of the column)."""
+    if isinstance(bins, CategoryBins):
+        return _tabulate(where, values.astype(np.intp), bins.size + 2)
+    cells, prints = bins.size + 2, bins.fingerprints
+    joint = bins.cells(values).astype(np.intp) * prints + bins.fingerprint(values).astype(np.intp)
+    table = _tabulate(where, joint, cells * prints).reshape(-1, cells, prints)
+    spread = table[:, : bins.size][:, ~bins.is_single].sum(axis=1)
+    steps = bins.fixed_point(values)
+    rows = np.zeros(len(values), dtype=np.intp)
+    sums = [_tabulate(where, rows, 1, weights) for weights in (steps, steps * steps)]
+    return np.concatenate([table.sum(axis=2), spread, *sums], axis=1)
+
+
+def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: _Where) -> Floats:
+    """The outcome table of every slice, flattened, shape (slices, cells of the table)."""
+    model = layout.model
+    cohorts, flags, width, truths, _ = layout.outcome_shape
+    held_out = _is_one(batch, model.holdout) if cohorts == 2 else np.zeros(len(batch), dtype=bool)
+    bins = layout.bins[model.score.name]
+    cells = bins.cells(answers) if isinstance(bins, NumericBins) else answers
+    if model.task == "binary":
+        flagged, truth, sums = _binary(layout, batch, answers)
+    elif model.task == "regression":
+        flagged, truth, sums = _regression(layout, batch, answers)
+    else:
+        flagged, truth, sums = _multiclass(layout, batch)
+    place = ((held_out * flags + flagged) * width + cells.astype(np.intp)) * truths + truth
+    size = cohorts * flags * width * truths
+    statistics = [None, *(np.rint(one * _UNIT) for one in sums)]
+    table = np.stack([_tabulate(where, place, size, weights) for weights in statistics], axis=2)
+    return table.reshape(len(table), -1)
+
+
+_Outcome: TypeAlias = tuple[Any, Ints, list[Floats]]  # flagged, truth, and what is summed
+
+
+def _binary(layout: Layout, batch: Batch, scores: Floats) -> _Outcome:
+    model = layout.model
+    labels = _labels(layout, batch)
+    truth = np.select([labels == 0, labels == 1, np.isnan(labels)], [0, 1, 2], default=3)
+    if model.decision is not None and batch.has(model.decision):
+        flagged = _is_one(batch, model.decision)
+    elif model.threshold is not None:
+        flagged = scores >= model.threshold
+    else:
+        flagged = np.zeros(len(batch), dtype=bool)
+    p = np.clip(np.nan_to_num(scores, nan=0.5, posinf=0.5, neginf=0.5), 0.0, 1.0)
+    tiny = np.finfo(float).eps  # as scikit-learn's log_loss clips
+    right = np.clip(np.where(truth == 1, p, 1.0 - p), tiny, 1.0)
+    return flagged, truth, [p, p * p, -np.log(right)]
+
+
+def _regression(layout: Layout, batch: Batch, predictions: Floats) -> _Outcome:
+    labels = _labels(layout, batch)
+    truth = np.select([np.isfinite(labels), np.isnan(labels)], [0, 1], default=2)
+    usable = np.isfinite(labels) & np.isfinite(predictions)
+    error = np.subtract(predictions, labels, where=usable, out=np.zeros(len(batch)))
+    e = np.clip(error / layout.error_scale, -_FAR, _FAR)
+    y = np.clip(np.where(usable, labels - layout.label_center, 0.0) / layout.label_scale, -_FAR, _FAR)
+    sums = [e, np.abs(e), e**2, e**4, y, y**2, y**4, e**2 * y**2]
+    return np.zeros(len(batch), dtype=bool), truth, sums
+
+
+def _multiclass(layout: Layout, batch: Batch) -> _Outcome:
+    bins = layout.bins[layout.model.score.name]
+    label = layout.model.label
+    assert isinstance(bins, CategoryBins)
+    if label is None or not batch.has(label):
+        truth = np.full(len(batch), bins.size)
+    else:
+        truth = batch.categories(label, bins)
+    return np.zeros(len(batch), dtype=bool), truth, []
+
+
+def _labels(layout: Layout, batch: Batch) -> Floats:
+    label = layout.model.label
+    return batch.numbers(label) if label is not None and batch.has(label) else np.full(len(batch), np.nan)
+
+
+def _is_one(batch: Batch, name: str | None) -> Any:
+    """Where a yes-or-no column says yes; missing is no."""
+    if name is None or not batch.has(name):
+        return np.zeros(len(batch), dtype=bool)
+    return batch.numbers(name) == 1.0

@@ -1,0 +1,227 @@
+"""The additive state of a monitored model: one flat vector of counts and its layout.
+
+The vector is a table. Its rows are *slices*: all traffic, then one per value of every segment. Its
+columns are, in this order: the number of rows; for each counted column its value bins, ``missing``,
+``invalid``, fingerprints and sums; the outcome table. Every entry is a whole number, so adding is exact
+and the order of rows, batches, processes and machines does not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
+from wakeful.errors import DataError, UnknownName
+from wakeful.model import Model
+
+__all__ = ["Cells", "Counts", "Layout", "Slice"]
+
+BINARY_TRUTHS = ("negative", "positive", "unknown", "invalid")
+NUMBER_TRUTHS = ("known", "unknown", "invalid")
+
+
+class Slice(NamedTuple):
+    """Rows for which everything is counted apart: all of them, or one value of a segment."""
+
+    segment: str | None
+    value: str | None
+
+    def __str__(self) -> str:
+        return "" if self.segment is None else f"{self.segment}={self.value}"
+
+
+class Cells(NamedTuple):
+    """Where one column stands in a slice of the vector."""
+
+    start: int
+    values: int
+    fingerprints: int
+    sums: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.values + 2 + self.fingerprints + self.sums
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which count stands where; derived from the model and its bins alone.
+
+    Attributes:
+        model: what is monitored.
+        bins: the bins of every counted column and of every segment, by name.
+        scale: regression only: size of errors and of the label in the reference, the units of the
+            sums in the outcome table.
+    """
+
+    model: Model
+    bins: Mapping[str, Bins]
+    error_scale: float = 1.0
+    label_center: float = 0.0
+    label_scale: float = 1.0
+
+    @cached_property
+    def slices(self) -> tuple[Slice, ...]:
+        """All traffic first, then every value of every segment."""
+        found = [Slice(None, None)]
+        for segment in self.model.segments:
+            found.extend(Slice(segment, name) for name in self.segment_values(segment))
+        return tuple(found)
+
+    def segment_values(self, segment: str) -> list[str]:
+        """Names of the slices of a segment: its categories, then other, unseen, missing, invalid."""
+        bins = self.bins[segment]
+        assert isinstance(bins, CategoryBins)
+        return [*(str(one) for one in bins.categories), "(other)", "(unseen)", "(missing)", "(invalid)"]
+
+    @cached_property
+    def cells(self) -> dict[str, Cells]:
+        """Place of every counted column inside a slice."""
+        places: dict[str, Cells] = {}
+        at = 1  # cell 0 is the number of rows
+        for column in self.model.columns:
+            bins = self.bins[column.name]
+            place = Cells(at, bins.size, bins.fingerprints, 2 if isinstance(bins, NumericBins) else 0)
+            places[column.name] = place
+            at = place.stop
+        return places
+
+    @cached_property
+    def outcome_start(self) -> int:
+        """Where the outcome table of a slice begins."""
+        return max((place.stop for place in self.cells.values()), default=1)
+
+    @cached_property
+    def outcome_shape(self) -> tuple[int, int, int, int, int]:
+        """(cohorts, flagged, answers, truths, statistics) of the outcome table.
+
+        Cohorts are all other rows and, where the model has one, the holdout. Answers are the cells of
+        the score. Truths are those of ``truths``. Statistic 0 is the number of rows; binary models add
+        sums of p, p² and log loss, regression those of the error and the label.
+        """
+        model = self.model
+        if model.label is None:
+            return (0, 0, 0, 0, 0)
+        cohorts = 2 if model.holdout else 1
+        answers = self.bins[model.score.name].size + 2
+        flagged, statistics = {"binary": (2, 4), "multiclass": (1, 1), "regression": (1, 9)}[model.task]
+        return (cohorts, flagged, answers, len(self.truths), statistics)
+
+    @property
+    def truths(self) -> tuple[str, ...]:
+        """Names of the truth axis: outcomes, then unknown and invalid."""
+        if self.model.task == "binary":
+            return BINARY_TRUTHS
+        if self.model.task == "regression":
+            return NUMBER_TRUTHS
+        bins = self.bins[self.model.score.name]
+        assert isinstance(bins, CategoryBins)
+        return (*(str(one) for one in bins.categories), "(other)", "(unseen)", "unknown", "invalid")
+
+    @cached_property
+    def width(self) -> int:
+        """Number of counts per slice."""
+        return self.outcome_start + int(np.prod(self.outcome_shape))
+
+    @property
+    def size(self) -> int:
+        """Length of the flat vector."""
+        return len(self.slices) * self.width
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the layout: counts of different layouts never mix."""
+        text = repr((self.model, sorted(self.bins.items()), self.error_scale, self.label_center, self.label_scale))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def find_slice(self, segment: str | None, value: str | None) -> int:
+        """Index of a slice; raises UnknownName with near misses."""
+        try:
+            return self.slices.index(Slice(segment, value))
+        except ValueError:
+            raise UnknownName(f"value of {segment}", value, self.segment_values(str(segment))) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Counts of some rows: add them, subtract them, look at their table.
+
+    Attributes:
+        layout: what each entry means.
+        vector: float64 of shape (layout.size,), whole numbers.
+        absent: columns that the data did not have at all; their rows count as missing.
+    """
+
+    layout: Layout
+    vector: Floats
+    absent: frozenset[str] = frozenset()
+
+    @classmethod
+    def zero(cls, layout: Layout) -> Counts:
+        """No rows yet."""
+        return cls(layout, np.zeros(layout.size))
+
+    @property
+    def table(self) -> Floats:
+        """The vector as (slices, width), a view."""
+        return self.vector.reshape(len(self.layout.slices), self.layout.width)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows counted."""
+        return int(self.table[0, 0])
+
+    def outcome(self, at: int) -> Floats:
+        """The outcome table of slice ``at``, shape ``layout.outcome_shape``, a view."""
+        return self.table[at, self.layout.outcome_start :].reshape(self.layout.outcome_shape)
+
+    def __add__(self, other: Counts) -> Counts:
+        self._must_match(other)
+        return Counts(self.layout, self.vector + other.vector, self.absent | other.absent)
+
+    def __sub__(self, other: Counts) -> Counts:
+        self._must_match(other)
+        return Counts(self.layout, self.vector - other.vector, self.absent)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Counts):
+            return NotImplemented
+        same = self.layout.fingerprint == other.layout.fingerprint
+        return same and bool(np.array_equal(self.vector, other.vector))
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, and the content is an array
+
+    def _must_match(self, other: Counts) -> None:
+        mine, theirs = self.layout.fingerprint, other.layout.fingerprint
+        if mine != theirs:
+            raise DataError(f"counts of different references do not add: {mine} and {theirs}. Count both with one.")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the counts as ``.npz``: the vector and the fingerprint of its layout."""
+        with open(path, "wb") as file:
+            np.savez_compressed(
+                file, vector=self.vector, layout=self.layout.fingerprint, absent=np.array(sorted(self.absent), dtype=str)
+            )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], layout: Layout) -> Counts:
+        """Read counts written by ``save``; raises DataError if they belong to another reference."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                written, vector, absent = str(file["layout"]), file["vector"], file["absent"]
+        except FileNotFoundError:
+            raise DataError(f"no counts at {path}: the file does not exist.") from None
+        except (ValueError, KeyError, OSError, EOFError) as error:
+            raise DataError(f"{path} does not hold counts: {error}. Write them with Counts.save.") from error
+        if written != layout.fingerprint:
+            raise DataError(
+                f"{path} was counted with reference {written}, this one is {layout.fingerprint}. Count again."
+            )
+        return cls(layout, vector, frozenset(str(one) for one in absent))

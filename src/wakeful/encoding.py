@@ -1,0 +1,88 @@
+"""Values as they come -> arrays that can be counted: Python values here, Arrow columns in ``arrow.py``.
+
+Numbers become float64, where NaN is missing and infinity is invalid (a wrong type, or infinite).
+Categories become cells: a bin, then ``missing``, then ``invalid``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wakeful.bins import CategoryBins, Floats, Ints
+
+__all__ = ["clock_cells", "encode_categories", "encode_clock", "encode_numbers"]
+
+MISSING, INVALID = np.nan, np.inf
+
+
+def encode_numbers(values: Sequence[Any]) -> Floats:
+    """Python values as float64, shape (n,); None and NaN are missing, what is no number is invalid."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        return values.astype(float)
+    return np.fromiter((_number(value) for value in values), dtype=float, count=len(values))
+
+
+def _number(value: Any) -> float:
+    if type(value) is float:
+        return value
+    if value is None:
+        return MISSING
+    try:
+        if isinstance(value, numbers.Number | np.bool_) and not isinstance(value, complex):
+            return float(value)  # type: ignore[arg-type]  # Decimal and Fraction convert as well
+    except Exception:  # a hostile __float__, or an int beyond float's range: never the caller's problem
+        return INVALID
+    return MISSING if _is_null(value) else INVALID
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType")  # pandas' own nulls
+
+
+def encode_categories(values: Sequence[Any], bins: CategoryBins) -> Ints:
+    """Python values as cells of ``bins``, shape (n,)."""
+    return np.fromiter((_category(value, bins) for value in values), dtype=np.intp, count=len(values))
+
+
+def _category(value: Any, bins: CategoryBins) -> int:
+    missing, invalid = bins.size, bins.size + 1
+    if _is_null(value):
+        return missing
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        if value != value:
+            return missing
+        if not value.is_integer():
+            return invalid
+        value = int(value)  # integers with gaps arrive as floats from pandas
+    if type(value) not in bins.types:
+        return invalid
+    return bins.index.get((type(value), value), bins.unknown)
+
+
+def encode_clock(values: Sequence[Any], part: str, bins: CategoryBins) -> Ints:
+    """Hours (0 … 23) or weekdays (Monday is 0) of datetimes as cells, shape (n,)."""
+    return np.fromiter((_clock(value, part, bins) for value in values), dtype=np.intp, count=len(values))
+
+
+def _clock(value: Any, part: str, bins: CategoryBins) -> int:
+    if _is_null(value):
+        return bins.size
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]").item()
+        if value is None:
+            return bins.size
+    if not isinstance(value, dt.datetime):
+        return bins.size + 1
+    return value.hour if part == "hour" else value.weekday()
+
+
+def clock_cells(seconds: Ints, part: str) -> Ints:
+    """Hours or weekdays of whole seconds since 1970-01-01, a Thursday; shape (n,)."""
+    return (seconds // 3600) % 24 if part == "hour" else (seconds // 86_400 + 3) % 7

@@ -1,0 +1,79 @@
+"""Which bins a column gets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from wakeful.bins import Category, CategoryBins, Floats, NumericBins
+
+__all__ = ["bins_of_categories", "bins_of_clock", "bins_of_numbers", "bins_of_scores"]
+
+_QUANTILES = 20  # bins of about equal mass
+_ROWS_PER_BIN = 10  # fewer rows say nothing about a bin
+_VISIBLE = 0.01  # a single value with this share gets a bin of its own
+_MOST_SINGLES = 40
+_TAIL = 0.001  # rare values at both ends are kept apart: a wrong unit shows there first
+_ROWS_PER_TAIL = 5
+_MOST_BINS = 30  # categories with a bin of their own
+_MOST_REMEMBERED = 5_000  # categories known by name; beyond, new ones cannot be told from old ones
+
+
+def bins_of_numbers(sample: Floats, low: float, high: float, borders: Iterable[float] = ()) -> NumericBins:
+    """Quantile bins, single values that hold a visible share, and the seen range.
+
+    Args:
+        sample: values, NaN and infinity included.
+        low, high: range of all finite values, not only of the sample.
+        borders: cuts that must be there, such as a decision threshold.
+    """
+    finite = sample[np.isfinite(sample)]
+    if not len(finite) or low > high:
+        return NumericBins(0.0, 0.0, (), (), 0.0)
+    values, times = np.unique(finite + 0.0, return_counts=True)
+    visible = (times >= max(_VISIBLE * len(finite), 5)) | (len(values) == 1)
+    singles = values[visible][np.argsort(-times[visible], kind="stable")][:_MOST_SINGLES]
+    rest = finite[~np.isin(finite, singles)]
+    cuts = {float(border) for border in borders}
+    wanted = min(round(_QUANTILES * len(rest) / len(finite)), len(rest) // _ROWS_PER_BIN)
+    if wanted > 1:
+        tail = max(_TAIL, _ROWS_PER_TAIL / len(finite))
+        places = np.concatenate(([tail], np.linspace(0, 1, wanted + 1)[1:-1], [1 - tail]))
+        cuts |= {_rounded(cut, high - low) for cut in np.unique(np.quantile(rest, np.sort(places)))}
+    inner = sorted(cut for cut in cuts if low < cut <= high)
+    return NumericBins(float(low), float(high), tuple(inner), tuple(sorted(map(float, singles))), float(finite.mean()))
+
+
+def _rounded(value: float, spread: float) -> float:
+    """Four digits are enough to place a border, and can be read."""
+    digits = 4 - int(np.floor(np.log10(min(spread, abs(value) or spread) or 1.0)))
+    return round(float(value), digits)
+
+
+def bins_of_scores(sample: Floats, low: float, high: float, threshold: float | None) -> NumericBins:
+    """Bins of a score: the threshold is a border, and a probability's range is 0 to 1."""
+    if low >= 0.0 and high <= 1.0:
+        low, high = 0.0, 1.0
+    return bins_of_numbers(sample, low, high, [] if threshold is None else [threshold])
+
+
+def bins_of_categories(known: Counter[Category], truncated: bool, most: int = _MOST_BINS) -> CategoryBins:
+    """The most frequent values get a bin each, the others share one."""
+    total = sum(known.values())
+    ranked = sorted(known, key=lambda value: (-known[value], str(value)))
+    if total and all(isinstance(value, bool) for value in ranked):
+        return CategoryBins((False, True))
+    own = [value for value in ranked[:most] if known[value] >= 5 or len(ranked) <= most]
+    tail = ranked[len(own) :]
+    is_open = truncated or len(tail) > _MOST_REMEMBERED
+    once = sum(1 for times in known.values() if times == 1)
+    return CategoryBins(
+        tuple(own), () if is_open else tuple(tail), is_open, 0.0 if is_open or not total else once / total
+    )
+
+
+def bins_of_clock(kind: str) -> CategoryBins:
+    """24 hours, or 7 days from Monday."""
+    return CategoryBins(tuple(range(24 if kind == "hour" else 7)))

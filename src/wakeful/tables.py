@@ -1,0 +1,206 @@
+"""Any table -> Arrow batches, as often as they are asked for."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wakeful.bins import CategoryBins, Floats, Ints
+from wakeful.encoding import encode_numbers
+from wakeful.errors import DataError, MissingExtra
+
+try:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
+
+    from wakeful import arrow
+except ImportError as error:
+    raise MissingExtra("pyarrow", "history", "reading tables") from error
+
+__all__ = ["ArrowBatch", "Table"]
+
+_BATCH = 65_536
+
+
+class ArrowBatch:
+    """A batch of a pyarrow table; what counting asks for, column by column."""
+
+    def __init__(self, batch: Any) -> None:
+        self.record_batch = batch
+        self._names = {name: at for at, name in enumerate(batch.schema.names)}
+
+    def __len__(self) -> int:
+        return int(self.record_batch.num_rows)
+
+    def has(self, name: str) -> bool:
+        """Whether the table has that column."""
+        return name in self._names
+
+    def column(self, name: str) -> Any:
+        """The pyarrow array."""
+        return self.record_batch.column(self._names[name])
+
+    def values(self, name: str) -> Any:
+        """The column as numpy numbers where it is numeric, else as a list of Python values."""
+        column = self.column(name)
+        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+            return column.to_numpy(zero_copy_only=False)
+        return column.to_pylist()
+
+    def numbers(self, name: str) -> Floats:
+        """The column as float64."""
+        return arrow.numbers_of(self.column(name))
+
+    def categories(self, name: str, bins: CategoryBins) -> Ints:
+        """The column as cells."""
+        return arrow.categories_of(self.column(name), bins)
+
+    def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
+        """The hour or weekday of a datetime column as cells."""
+        return arrow.clock_of(self.column(name), part, bins)
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The batch as one dict per row."""
+        rows: list[Mapping[str, Any]] = self.record_batch.to_pylist()
+        return rows
+
+
+class Table:
+    """A table that can be read several times, whatever it was made from.
+
+    Args:
+        data: a path to a ``.parquet`` or ``.csv`` file; an object with ``__arrow_c_stream__`` (pandas,
+            Polars, PyArrow, DuckDB); or a mapping from column name to a sequence of values.
+
+    Raises:
+        DataError: the data cannot be read, have duplicate column names, or are of another type.
+    """
+
+    def __init__(self, data: object) -> None:
+        self._spool: tempfile.TemporaryDirectory[str] | None = None
+        self._file: Path | None = None
+        self._table: Any = None
+        if isinstance(data, str | os.PathLike):
+            self._file = _existing(Path(data))
+        elif isinstance(data, Table):
+            self._spool, self._file, self._table = data._spool, data._file, data._table
+        elif isinstance(data, Mapping):
+            self._table = _from_mapping(data)
+        elif isinstance(data, pa.RecordBatchReader) or not isinstance(data, pa.Table | pa.RecordBatch):
+            self._read_stream(data)
+        else:
+            self._table = pa.table(data)
+        names = self.schema.names
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise DataError(f"column {twice[0]!r} stands twice in the data. Rename one of them.")
+
+    def _read_stream(self, data: Any) -> None:
+        """Take an Arrow stream; one that can be read only once is spooled to a temporary file."""
+        if not hasattr(data, "__arrow_c_stream__"):
+            raise DataError(
+                f"cannot read a table from {type(data).__name__}. Give a path to a Parquet or CSV file, a data "
+                "frame (pandas, Polars, PyArrow, DuckDB), or a dict from column name to values."
+            )
+        try:
+            reader = pa.RecordBatchReader.from_stream(data)
+            if not isinstance(data, pa.RecordBatchReader) and _is_in_memory(data):
+                self._table = reader.read_all()
+                return
+            self._spool = tempfile.TemporaryDirectory(prefix="wakeful-")
+            self._file = Path(self._spool.name) / "stream.arrow"
+            with pa.OSFile(str(self._file), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            if hasattr(data, "columns") and len(set(data.columns)) == len(data.columns):  # pandas, mixed types
+                self._table = _from_mapping({name: data[name].to_list() for name in data.columns})
+                return
+            raise DataError(f"cannot read a table from {type(data).__name__}: {error}") from error
+
+    @property
+    def schema(self) -> Any:
+        """The pyarrow schema."""
+        if self._table is not None:
+            return self._table.schema
+        assert self._file is not None
+        if self._file.suffix == ".arrow":
+            with pa.ipc.open_file(str(self._file)) as file:
+                return file.schema
+        try:
+            if self._file.suffix == ".csv":
+                with _open_csv(self._file) as reader:
+                    return reader.schema
+            return pq.read_schema(self._file)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"cannot read {self._file}: {error}") from error
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[ArrowBatch]:
+        """The rows, some ten thousand at a time; only ``columns`` where they are named."""
+        try:
+            for batch in self._record_batches(columns):
+                yield ArrowBatch(batch)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"cannot read {self._file or 'the data'}: {error}") from error
+
+    def _record_batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
+        wanted = None if columns is None else [name for name in self.schema.names if name in set(columns)]
+        if self._table is not None:
+            table = self._table if wanted is None else self._table.select(wanted)
+            yield from table.to_batches(max_chunksize=_BATCH)
+        elif self._file is not None and self._file.suffix == ".parquet":
+            with pq.ParquetFile(self._file, pre_buffer=True) as file:
+                yield from file.iter_batches(batch_size=_BATCH, columns=wanted)
+        elif self._file is not None and self._file.suffix == ".csv":
+            with _open_csv(self._file) as reader:
+                for batch in reader:
+                    yield batch if wanted is None else batch.select(wanted)
+        elif self._file is not None:
+            with pa.ipc.open_file(str(self._file)) as file:
+                for at in range(file.num_record_batches):
+                    batch = file.get_batch(at)
+                    yield batch if wanted is None else batch.select(wanted)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise DataError(f"no data at {path}: the file does not exist.")
+    if path.suffix not in (".parquet", ".csv"):
+        raise DataError(f"cannot tell what {path} holds: its name must end in .parquet or .csv.")
+    return path
+
+
+def _open_csv(path: Path) -> Any:
+    return pa.csv.open_csv(path, read_options=pa.csv.ReadOptions(block_size=1 << 24))
+
+
+def _is_in_memory(data: object) -> bool:
+    return type(data).__module__.split(".")[0] in ("pandas", "polars", "pyarrow")
+
+
+def _from_mapping(data: Mapping[str, Any]) -> Any:
+    columns = {}
+    for name, values in data.items():
+        try:
+            columns[str(name)] = pa.array(values, from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            columns[str(name)] = _mixed(values)
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"columns differ in length: {lengths}. Give as many values for each.")
+    return pa.table(columns)
+
+
+def _mixed(values: Any) -> Any:
+    """A column of mixed types: as numbers, where most are, the rest invalid; else as text."""
+    values = list(values)
+    encoded = encode_numbers(values)
+    if np.isfinite(encoded).sum() * 2 >= (~np.isnan(encoded)).sum():
+        return pa.array(encoded)
+    return pa.array([None if value is None or value != value else str(value) for value in values], pa.large_string())
