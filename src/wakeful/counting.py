@@ -95,7 +95,7 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         values = encode(layout, batch, column, derived)
         place = layout.cells[column.name]
         table[:, place.start : place.stop] = _count_column(layout.bins[column.name], values, where)
-    if model.label is not None:
+    if np.prod(layout.outcome_shape):
         answers = encode(layout, batch, model.score, derived)
         table[:, layout.outcome_start :] = _count_outcomes(layout, batch, answers, where)
     return counts

@@ -107,7 +107,7 @@ class Layout:
         sums of p, p² and log loss, regression those of the error and the label.
         """
         model = self.model
-        if model.label is None:
+        if model.label is None and model.task != "binary":
             return (0, 0, 0, 0, 0)
         cohorts = 2 if model.holdout else 1
         answers = self.bins[model.score.name].size + 2

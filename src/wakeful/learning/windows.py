@@ -20,7 +20,7 @@ from wakeful.tables import ArrowBatch
 
 __all__ = ["WindowCounter", "dispersion_of", "outcome_dispersion_of"]
 
-_UNITS = {"hour": 3600.0, "day": 86_400.0, "week": 7 * 86_400.0, "month": 30.44 * 86_400.0, "quarter": 91.3 * 86_400.0}
+_UNITS = ("hour", "day", "week", "month", "quarter")
 _ROWS_PER_WINDOW = 200  # fewer, and sampling noise hides how windows vary
 _FEWEST_WINDOWS = 6
 _MOST_WINDOWS = 500
@@ -49,8 +49,11 @@ class WindowCounter:
         times = seen.sample.column(time).combine_chunks().drop_null()
         if not len(times):
             raise DataError(f"time column {time!r} is missing in every row. Leave it out, or fill it.")
-        for unit in _UNITS:
-            windows = pc.count_distinct(pc.floor_temporal(times, unit=unit)).as_py()
+        numbers = {unit: pc.count_distinct(pc.floor_temporal(times, unit=unit)).as_py() for unit in _UNITS}
+        for at, unit in enumerate(_UNITS):
+            windows = numbers[unit]
+            if windows in [numbers[coarser] for coarser in _UNITS[at + 1 :]]:
+                continue  # the data are no finer than that: monthly dates are no hours
             if _FEWEST_WINDOWS <= windows <= _MOST_WINDOWS and seen.rows / windows >= _ROWS_PER_WINDOW:
                 return cls(layout, unit, time)
         return None
@@ -118,4 +121,4 @@ def _intraclass(every: Floats, reference: Floats) -> float:
     if not len(n) or spread <= 0:
         return 0.0
     deviation = ((every / n[:, None] - p) ** 2).sum(axis=1) / spread
-    return round(max(0.0, float(np.mean(deviation - (1 / n - 1 / total)))), 6)
+    return round(min(1.0, max(0.0, float(np.mean(deviation - (1 / n - 1 / total))))), 6)

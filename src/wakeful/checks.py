@@ -1,0 +1,228 @@
+"""Checks: plain functions whose asserts are read once and then judged on any counts."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from wakeful.errors import CheckError, SignalError, WakefulError
+from wakeful.evidence import duration
+from wakeful.expression import Comparison, Expression, Live, compare
+
+__all__ = ["Assertion", "Check", "CheckFunction", "read"]
+
+CheckFunction: TypeAlias = Callable[[Any], None]
+Severity = Literal["page", "ticket", "explain"]
+
+
+class Assertion(NamedTuple):
+    """One comparison of an assert.
+
+    Attributes:
+        comparison: what must hold.
+        source: the assert as it is written.
+        line: where it stands.
+        note: the message behind the assert's comma.
+    """
+
+    comparison: Comparison
+    source: str
+    line: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A registered check.
+
+    Attributes:
+        function: its asserts say what must hold.
+        window: length of the traffic it is judged on, such as ``24h``.
+        page: whom to wake when it fails.
+        ticket: whose ticket it becomes; with neither, it explains other alarms.
+        fear: what it would mean, in the words of whom it hurts.
+        action: what to do about it.
+        min_n: with fewer rows behind an estimate it never fails.
+    """
+
+    function: CheckFunction
+    window: str = "24h"
+    page: str | None = None
+    ticket: str | None = None
+    fear: str = ""
+    action: str = ""
+    min_n: int = 0
+
+    def __post_init__(self) -> None:
+        duration(self.window)
+
+    @property
+    def name(self) -> str:
+        """Name of the function."""
+        return self.function.__name__
+
+    @property
+    def severity(self) -> Severity:
+        """Whether a failure pages, files a ticket, or only explains."""
+        return "page" if self.page else "ticket" if self.ticket else "explain"
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """File and line of the function."""
+        code = self.function.__code__
+        return code.co_filename, code.co_firstlineno
+
+
+def read(check: Check, live: Live) -> list[Assertion]:
+    """Call a check once with live expressions and collect what it asserts.
+
+    Raises:
+        CheckError: the check branches on a live value, asserts nothing, names an unknown column …; the
+            message starts with file and line.
+    """
+    file, line = check.place
+    where = f"{Path(file).name}:{line}"
+    if sys.flags.optimize:
+        raise CheckError(
+            f"{where}: Python runs with -O, which strips the asserts that {check.name} is made of. "
+            "Run it without -O and with PYTHONOPTIMIZE unset."
+        )
+    found: list[Assertion] = []
+    recorder = _Recorder(Path(file).name, found)
+    function = _rewritten(check.function, recorder, where)
+    try:
+        function(live)
+    except CheckError:
+        raise
+    except Exception as error:  # the check is the user's code: whatever it raises is told with its line
+        told = str(error) if isinstance(error, WakefulError) else f"{type(error).__name__}: {error}"
+        raise CheckError(f"{Path(file).name}:{_line_of(error, file, line)}: in {check.name}: {told}") from error
+    if not found:
+        raise CheckError(f"{where}: {check.name} asserts nothing. Write: assert live.score.d1() <= 0.2")
+    return found
+
+
+def _line_of(error: BaseException, file: str, default: int) -> int:
+    """The last line of the user's file that led to an error."""
+    trace, line = error.__traceback__, default
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+class _Recorder:
+    """Called in place of every assert."""
+
+    def __init__(self, file: str, found: list[Assertion]) -> None:
+        self._file = file
+        self._found = found
+
+    def __call__(self, values: list[object], symbols: list[str], source: str, line: int, note: object = "") -> None:
+        comparisons = self._comparisons(values, symbols, source, line)
+        self._found.extend(Assertion(one, source, line, str(note)) for one in comparisons)
+
+    def _comparisons(self, values: list[object], symbols: list[str], source: str, line: int) -> list[Comparison]:
+        if not symbols and isinstance(values[0], Comparison):
+            return [values[0]]
+        if not symbols and isinstance(values[0], Expression):
+            raise CheckError(f"{self._file}:{line}: `{source}` compares nothing. Hold the live value against a limit.")
+        pairs = zip(values, symbols, values[1:], strict=False)
+        try:
+            live = [
+                compare(left, symbol, right)
+                for left, symbol, right in pairs
+                if isinstance(left, Expression) or isinstance(right, Expression)
+            ]
+        except SignalError as error:
+            raise CheckError(f"{self._file}:{line}: `{source}`: {error}") from error
+        if not live:
+            raise CheckError(
+                f"{self._file}:{line}: `{source}` has no live value, so it holds always or never. "
+                "Assert on live, such as live.score.d1() <= 0.2"
+            )
+        return live
+
+
+_SYMBOLS: dict[type, str] = {
+    ast.LtE: "<=", ast.Lt: "<", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "==", ast.NotEq: "!=",
+    ast.In: "in", ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not",
+}  # fmt: skip
+_NAME = "__wakeful_record__"
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Turns ``assert a <= b < c, note`` into ``record([a, b, c], ["<=", "<"], source, line, note)``."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def visit_Assert(self, node: ast.Assert) -> Any:
+        return [ast.copy_location(one, node) for one in self._records(node.test, node.msg)]
+
+    def _records(self, test: ast.expr, note: ast.expr | None) -> list[ast.stmt]:
+        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+            return [record for part in test.values for record in self._records(part, note)]
+        source = f"assert {ast.unparse(test)}"
+        if isinstance(test, ast.BoolOp) or (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)):
+            word = "or" if isinstance(test, ast.BoolOp) else "not"
+            raise CheckError(
+                f"{self._file}:{test.lineno}: `{source}`: an assert with `{word}` says no single thing that could "
+                "be refuted. Assert what must hold, one comparison at a time."
+            )
+        values, symbols = [test], []
+        if isinstance(test, ast.Compare):
+            values = [test.left, *test.comparators]
+            symbols = [_SYMBOLS[type(one)] for one in test.ops]
+        call = ast.Call(
+            ast.Name(_NAME, ast.Load()),
+            [
+                ast.List(list(values), ast.Load()),
+                ast.List([ast.Constant(one) for one in symbols], ast.Load()),
+                ast.Constant(source),
+                ast.Constant(test.lineno),
+                *([note] if note is not None else []),
+            ],
+            [],
+        )
+        return [ast.Expr(call)]
+
+
+def _rewritten(function: CheckFunction, recorder: _Recorder, where: str) -> CheckFunction:
+    """The function compiled anew from its source, with asserts that record."""
+    code = function.__code__
+    try:
+        lines, start = inspect.getsourcelines(function)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, TypeError, SyntaxError) as error:
+        raise CheckError(
+            f"{where}: the source of {function.__name__} cannot be read ({error}). Define checks in a file."
+        ) from error
+    ast.increment_lineno(tree, start - 1)
+    definition = tree.body[0]
+    if not isinstance(definition, ast.FunctionDef):
+        raise CheckError(f"{where}: a check must be a plain function (def).")
+    definition.decorator_list = []
+    definition = _Rewriter(Path(code.co_filename).name).visit(definition)
+    outer = ast.parse(f"def outer({', '.join((_NAME, *code.co_freevars))}):\n    pass")
+    outer.body[0].body = [definition]  # type: ignore[attr-defined]  # the names of a closure stay free variables
+    ast.fix_missing_locations(outer)
+    module = compile(outer, code.co_filename, "exec", optimize=0, dont_inherit=True)
+    inner = _inner_code(_inner_code(module, "outer"), function.__name__)
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True)) | {_NAME: types.CellType(recorder)}
+    closure = tuple(cells[name] for name in inner.co_freevars)
+    rewritten = types.FunctionType(inner, function.__globals__, function.__name__, function.__defaults__, closure)
+    rewritten.__kwdefaults__ = function.__kwdefaults__
+    return rewritten
+
+
+def _inner_code(code: types.CodeType, name: str) -> types.CodeType:
+    return next(one for one in code.co_consts if isinstance(one, types.CodeType) and one.co_name == name)

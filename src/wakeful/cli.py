@@ -1,0 +1,113 @@
+"""The command line: each command is one call into the library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from wakeful.errors import MissingExtra, WakefulError
+
+try:
+    import typer
+    from rich.console import Console
+except ImportError as error:
+    raise SystemExit(str(MissingExtra("typer", "cli", "the command line"))) from error
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Write an assert. Get a test, an alert and a dashboard.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+PASSED, FAILED, BAD_INPUT = 0, 1, 2
+
+
+def main() -> None:
+    """Run a command; errors on purpose become one clear message and exit code 2."""
+    _guarded(app)
+
+
+def _guarded(run: Callable[[], Any]) -> None:
+    try:
+        run()
+    except WakefulError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {_plain(str(error))}")
+        sys.exit(BAD_INPUT)
+    except OSError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {_plain(str(error))}")
+        sys.exit(BAD_INPUT)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@app.callback()
+def _root() -> None:
+    """Write an assert. Get a test, an alert and a dashboard."""
+
+
+Column = Annotated[str | None, typer.Option(metavar="COL")]
+
+
+@app.command()
+def init(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Parquet or CSV file with training or validation rows.")],
+    score: Annotated[str | None, typer.Option(metavar="COL", help="The model's answer: a score, a class or a number.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="COL", help="The outcome, where it is known.")] = None,
+    decision: Annotated[str | None, typer.Option(metavar="COL", help="1 where the row was flagged.")] = None,
+    threshold: Annotated[float | None, typer.Option(metavar="X", help="A score at or above it is flagged.")] = None,
+    holdout: Annotated[str | None, typer.Option(metavar="COL", help="1 where a flagged row was let through at random; may exist in live data only.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="COL", help="When it happened: limits then allow for how windows vary.")] = None,
+    id: Annotated[str | None, typer.Option(metavar="COL", help="Identifier; may exist in live data only.")] = None,
+    segment: Annotated[list[str] | None, typer.Option(metavar="COL", help="Count everything apart for each of its values; repeatable.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="binary, multiclass or regression, if it is taken for another.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(metavar="COL=KIND", help="Overrule a column: numeric, categorical, boolean, datetime, ignore; repeatable.")] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="Of the model.")] = "model",
+    monitor: Annotated[Path | None, typer.Option(metavar="MONITOR.py", help="Learn the reference of this monitor file again, its derived columns included.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path(),
+) -> None:
+    """Learn a reference from DATA and write reference.json and monitor_NAME.py."""
+    from wakeful import starting
+
+    if monitor is not None:
+        written = starting.learn_again(monitor, data)
+    else:
+        if score is None:
+            raise typer.BadParameter("name the column with the model's answer: --score COL")
+        roles = starting.roles_of(
+            score=score, label=label, decision=decision, threshold=threshold, holdout=holdout, time=time, id=id,
+            segments=tuple(segment or ()), task=task, kinds=kind or [], name=name,
+        )  # fmt: skip
+        written = starting.start(data, roles, out)
+    console = Console(soft_wrap=True, highlight=False)
+    for line in written.lines():
+        console.print(line, markup=False)
+
+
+@app.command()
+def test(
+    monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Parquet or CSV file with the rows to judge.")],
+    strict: Annotated[bool, typer.Option("--strict", help="The data must support every assert; unsure fails.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write verdicts and explanation as JSON.")] = None,
+) -> None:
+    """Judge DATA by the checks of MONITOR.py. Exit code 0: all pass, 1: a check fails, 2: bad input."""
+    from wakeful.loading import load_monitor
+    from wakeful.terminal import render
+
+    loaded = load_monitor(monitor)
+    report = loaded.test(data, strict=strict)
+    render(loaded, report, Console(highlight=False))
+    if json_file is not None:
+        text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        json_file.write_text(text + "\n", encoding="utf-8")
+    raise typer.Exit(PASSED if report.ok else FAILED)

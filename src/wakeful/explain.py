@@ -1,0 +1,219 @@
+"""Which columns and segments explain what happened: ranked, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from wakeful.bins import NumericBins, format_number
+from wakeful.counts import Counts, Slice
+from wakeful.evidence import share_bounds
+from wakeful.reference import Dispersion, Reference
+from wakeful.signals.distances import total_variation
+from wakeful.signals.faults import allowed_share, surges, vanished
+from wakeful.signals.shares import unseen_rows
+from wakeful.views import ColumnCounts, column_counts
+
+__all__ = ["Cause", "explain"]
+
+EVERYTHING = Slice(None, None)
+
+_WEIGHT_OF_FAULTS = 0.5  # a broken column is the culprit even where it matters little for the score
+_WEIGHT_OF_SHIFTS = 0.05
+_SCORE_IMPORTANCE = 0.3  # the score shifts because features do: it comes first only where none does
+_CONCENTRATED = 0.8  # share of the affected rows that one segment must hold to be named
+
+
+class Cause(NamedTuple):
+    """One column (in one segment) that departs from the reference by more than noise.
+
+    Attributes:
+        column: its name.
+        part: the slice in which it happens.
+        kind: ``fault``, which healthy traffic does not show, or ``shift``: known values in other proportions.
+        excess: share of rows affected beyond what noise explains, 0 … 1.
+        text: what happened, in words.
+        rank: what causes are sorted by.
+    """
+
+    column: str
+    part: Slice
+    kind: Literal["fault", "shift"]
+    excess: float
+    text: str
+    rank: tuple[int, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The cause as JSON wants it."""
+        segment = None if self.part.segment is None else str(self.part)
+        return {
+            "column": self.column,
+            "segment": segment,
+            "kind": self.kind,
+            "excess": round(self.excess, 6),
+            "text": self.text,
+        }
+
+
+def explain(reference: Reference, counts: Counts, alpha: float) -> list[Cause]:
+    """Columns that depart from the reference, most telling first.
+
+    Faults come before shifts, faults of features before those of the score, and each is ranked by
+    excess over noise x importance for the score.
+
+    Args:
+        reference: what healthy traffic looks like.
+        counts: of the live rows.
+        alpha: error rate of each comparison; a cause is listed only if its bounds exclude noise.
+    """
+    causes = [cause for column in reference.model.columns for cause in _of_column(reference, counts, column.name, alpha)]
+    return sorted(causes, key=lambda cause: cause.rank, reverse=True)
+
+
+class _Finding(NamedTuple):
+    excess: float
+    text: str
+
+
+def _of_column(reference: Reference, counts: Counts, name: str, alpha: float) -> Iterator[Cause]:
+    is_score = name == reference.model.score.name
+    importance = _SCORE_IMPORTANCE if is_score else reference.importance.get(name, 0.0)
+    if name in counts.absent:
+        yield Cause(name, EVERYTHING, "fault", 1.0, f"{name}: the column is not in the data", (3, 1.0 + importance))
+        return
+    found = _where(reference, counts, name, alpha)
+    if found is None:
+        return
+    part, kind, finding = found
+    weight = importance + (_WEIGHT_OF_FAULTS if kind == "fault" else _WEIGHT_OF_SHIFTS)
+    group = 0 if kind == "shift" else 1 if is_score else 2
+    where = f"{name} in {part}" if part.segment is not None else name
+    yield Cause(name, part, kind, finding.excess, f"{where}: {finding.text}", (group, finding.excess * weight))
+
+
+def _where(
+    reference: Reference, counts: Counts, name: str, alpha: float
+) -> tuple[Slice, Literal["fault", "shift"], _Finding] | None:
+    """The slice that shows best what is wrong with a column, and what that is."""
+    layout = reference.layout
+    every: dict[Slice, _Finding] = {}
+    for at, part in enumerate(layout.slices):
+        if part.segment == name or not counts.table[at, 0]:
+            continue
+        live, expected = column_counts(counts, name, at), column_counts(reference.counts, name, at)
+        if not expected.rows:
+            continue
+        fault = max(_faults(live, expected, alpha / len(layout.slices)), default=None)
+        if fault is not None:
+            every[part] = fault
+    if every:
+        return _most_telling(every, counts)
+    live, expected = column_counts(counts, name), column_counts(reference.counts, name)
+    rho = reference.dispersion.get(name, Dispersion()).shape
+    moved = total_variation.estimate(live, expected, {}, alpha, rho)
+    if moved.low > 0:
+        return EVERYTHING, "shift", _Finding(moved.low, _shift_in_words(live, expected, moved.value))
+    return None
+
+
+def _most_telling(every: dict[Slice, _Finding], counts: Counts) -> tuple[Slice, Literal["fault"], _Finding]:
+    """A segment, where it holds nearly all affected rows and is hit clearly harder; else all traffic."""
+    rows = {part: counts.table[counts.layout.find_slice(*part), 0] for part in every}
+    segments = [part for part in every if part.segment is not None]
+    whole = every.get(EVERYTHING)
+    if whole is None:
+        worst = max(segments, key=lambda part: every[part].excess * rows[part])
+        return worst, "fault", every[worst]
+    affected = whole.excess * rows[EVERYTHING]
+    for part in sorted(segments, key=lambda part: -every[part].excess):
+        inside = every[part].excess * rows[part]
+        if inside >= _CONCENTRATED * affected and every[part].excess > 1.5 * whole.excess:
+            return part, "fault", every[part]
+    return EVERYTHING, "fault", whole
+
+
+def _percent(share: float) -> str:
+    """A share as people say it: 100%, 12%, 0.4%."""
+    if 0 < share < 0.0995:
+        return f"{100 * share:.2g}%"
+    return f"{100 * share:.0f}%"
+
+
+def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
+    """Every fault that the counts prove, in words."""
+    rows, known = live.rows, expected.rows
+
+    def beyond(part: float, reference_part: float, factor: float = 2.0) -> float:
+        allowed = float(allowed_share(np.array((reference_part + 1) / (known + 2)), factor))
+        return share_bounds(part, rows, alpha, 1 / known)[0] - allowed
+
+    usual = _percent(expected.missing / known)
+    simple = [
+        (live.missing, expected.missing, f"{_percent(live.missing / rows)} missing ({usual} in training)"),
+        (live.invalid, expected.invalid, f"{_percent(live.invalid / rows)} invalid: of the wrong type, or infinite"),
+    ]
+    if isinstance(live.bins, NumericBins):
+        span = f"the range seen in training ({format_number(live.bins.low)}–{format_number(live.bins.high)})"
+        if live.bins.low == live.bins.high:
+            span = f"{format_number(live.bins.low)}, the only value seen in training"
+        for at, word in ((0, "below"), (-1, "above")):
+            simple.append((float(live.values[at]), 0.0, f"{_percent(live.values[at] / rows)} {word} {span}"))
+        new = unseen_rows(live, expected)
+        simple.append((new, 0.0, f"{_percent(new / rows)} between the values that training had"))
+    else:
+        new = unseen_rows(live, expected)
+        simple.append((new, live.bins.new_share * known, f"{_percent(new / rows)} unseen in training"))
+    for part, reference_part, text in simple:
+        excess = beyond(part, reference_part)
+        if part > 0 and excess > 0:
+            yield _Finding(excess, text)
+    yield from _spikes(live, expected, alpha)
+    yield from _losses(live, expected, alpha)
+
+
+def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
+    if not live.n:
+        return
+    parts, _, allowed = surges(live, expected)
+    at = int(np.argmax(parts / live.n - allowed))
+    low = share_bounds(float(parts[at]), live.n, alpha / len(parts), 1 / max(expected.n, 1))[0]
+    if low <= allowed[at]:
+        return
+    share = parts[at] / live.n
+    if at < len(live.values):
+        usual = expected.values[at] / max(expected.n, 1)
+        text = f"{_percent(share)} at {live.bins.describe(at)} ({_percent(usual)} in training)"
+    else:
+        grown = live.share - expected.share
+        share -= expected.prints[at - len(live.values)] / max(expected.n, 1)
+        text = f"about {_percent(share)} on one single value near {live.bins.describe(int(np.argmax(grown)))}"
+    yield _Finding((float(low) - float(allowed[at])) * live.n / live.rows, text)
+
+
+def _losses(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
+    if live.kind in ("hour", "weekday"):
+        return
+    lost = vanished.estimate(live, expected, {}, alpha)
+    if lost.low <= 0:
+        return
+    single = np.flatnonzero(expected.bins.is_single)
+    gone = [at for at in single[np.argsort(-expected.values[single])] if not live.values[at] and expected.values[at]]
+    names = [f"{expected.bins.describe(int(at))} ({_percent(expected.values[at] / expected.rows)})" for at in gone[:3]]
+    if expected.missing and not live.missing:
+        names.insert(0, f"missing ({_percent(expected.missing / expected.rows)})")
+    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+    yield _Finding(lost.low, f"no longer seen: {', '.join(names)}{more} of training")
+
+
+def _shift_in_words(live: ColumnCounts, expected: ColumnCounts, moved: float) -> str:
+    """Which bin grew most, and how much moved in all."""
+    change = live.share - expected.share
+    grown, shrunk = int(np.argmax(change)), int(np.argmin(change))
+    return (
+        f"{_percent(moved)} of the rows moved: {live.bins.describe(grown)} from {_percent(expected.share[grown])} to "
+        f"{_percent(live.share[grown])}, {live.bins.describe(shrunk)} from {_percent(expected.share[shrunk])} to "
+        f"{_percent(live.share[shrunk])}"
+    )
+

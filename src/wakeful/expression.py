@@ -1,0 +1,398 @@
+"""What an assert becomes: a tree of signals, numbers and arithmetic, compared with another."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
+
+from wakeful import signals
+from wakeful.counts import Slice
+from wakeful.errors import ControlFlowError, SignalError, UnknownName
+from wakeful.model import Model
+from wakeful.signals import Signal
+
+__all__ = [
+    "Comparison",
+    "Expression",
+    "Key",
+    "Leaf",
+    "Live",
+    "Node",
+    "Number",
+    "Op",
+    "Symbol",
+    "calculate",
+    "keys_of",
+    "leaves_of",
+    "on_reference",
+]
+
+Symbol = Literal["<=", "<", ">=", ">", "=="]
+
+
+class Key(NamedTuple):
+    """One element of a vector: a column and a slice."""
+
+    column: str | None
+    part: Slice
+
+
+class Leaf(NamedTuple):
+    """A signal asked of live traffic or of the reference.
+
+    Attributes:
+        signal: the formula.
+        arguments: its keyword arguments, as sorted pairs.
+        columns: the columns it is asked of; None for outcomes and rows.
+        parts: the slices it is asked of.
+        held_out: of flagged rows, only the holdout counts.
+        of_reference: asked of the reference instead of live traffic.
+    """
+
+    signal: Signal
+    arguments: tuple[tuple[str, Any], ...]
+    columns: tuple[str, ...] | None
+    parts: tuple[Slice, ...]
+    held_out: bool
+    of_reference: bool
+
+    def at(self, key: Key) -> Key:
+        """The element of this leaf that belongs to an element of the whole; single ones serve all."""
+        column = None if self.columns is None else self.columns[0] if len(self.columns) == 1 else key.column
+        return Key(column, self.parts[0] if len(self.parts) == 1 else key.part)
+
+
+class Number(NamedTuple):
+    """A plain number."""
+
+    value: float
+
+
+class Op(NamedTuple):
+    """Arithmetic on nodes: ``+ - * / neg abs``."""
+
+    symbol: str
+    operands: tuple[Node, ...]
+
+
+Node: TypeAlias = "Leaf | Number | Op"
+
+_ARITHMETIC: dict[str, Callable[..., float]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b if b else math.nan,
+    "neg": lambda a: -a,
+    "abs": abs,
+}
+
+
+def calculate(node: Node, value: Callable[[Leaf], float]) -> float:
+    """The number that a tree comes to, given a value for every leaf."""
+    if isinstance(node, Number):
+        return node.value
+    if isinstance(node, Leaf):
+        return value(node)
+    return _ARITHMETIC[node.symbol](*(calculate(one, value) for one in node.operands))
+
+
+def leaves_of(node: Node) -> Iterator[Leaf]:
+    """Every leaf of a tree, from left to right."""
+    if isinstance(node, Leaf):
+        yield node
+    elif isinstance(node, Op):
+        for one in node.operands:
+            yield from leaves_of(one)
+
+
+def on_reference(node: Node) -> Node:
+    """The same tree, asked of the reference throughout."""
+    if isinstance(node, Leaf):
+        return node._replace(of_reference=True)
+    if isinstance(node, Op):
+        return node._replace(operands=tuple(on_reference(one) for one in node.operands))
+    return node
+
+
+def keys_of(*nodes: Node) -> list[Key]:
+    """Elements of the vector that trees form together; single columns and slices go with all others."""
+    columns: tuple[str | None, ...] = (None,)
+    parts: tuple[Slice, ...] = (Slice(None, None),)
+    for node in nodes:
+        for leaf in leaves_of(node):
+            columns = _aligned("columns", columns, leaf.columns or (None,))
+            parts = _aligned("segments", parts, leaf.parts)
+    return [Key(column, part) for part in parts for column in columns]
+
+
+def _aligned(what: str, known: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(known) > 1 and len(more) > 1 and known != more:
+        raise SignalError(
+            f"two vectors of different {what} cannot be compared: {', '.join(map(str, known))} and "
+            f"{', '.join(map(str, more))}. Compare the same {what} on both sides, or one at a time."
+        )
+    if len(more) > 1 or known in ((None,), (Slice(None, None),)):
+        return more
+    return known
+
+
+def _no_plain_value(what: str, hint: str) -> NoReturn:
+    """Refuse to be a truth or a number while a check is read, naming the user's line."""
+    frame = sys._getframe(2)
+    here = str(Path(__file__).parent)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
+        frame = frame.f_back
+    raise ControlFlowError(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}: {what}. {hint}")
+
+
+_HINT = (
+    "A check is read once and then holds for every window, so it cannot branch on a live value or turn it "
+    "into a plain number. Compare it in an assert; write `and` as two asserts."
+)
+
+Judge: TypeAlias = "Callable[[Comparison], bool]"
+Teller: TypeAlias = "Callable[[Node], str]"
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """Counts to judge by at once, for ordinary tests: without them an expression is only read."""
+
+    judge: Judge
+    tell: Teller
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A live value inside a check; comparing it gives a Comparison."""
+
+    node: Node
+    bound: Bound | None = None
+
+    def _with(self, symbol: str, *others: object, swapped: bool = False) -> Expression:
+        nodes: list[Node] = [self.node]
+        for other in others:
+            if isinstance(other, Expression):
+                nodes.append(other.node)
+            elif isinstance(other, int | float) or hasattr(other, "__float__"):
+                nodes.append(Number(float(other)))  # type: ignore[arg-type]
+            else:
+                return NotImplemented
+        return Expression(Op(symbol, tuple(reversed(nodes) if swapped else nodes)), self.bound)
+
+    def __add__(self, other: object) -> Expression:
+        return self._with("+", other)
+
+    def __radd__(self, other: object) -> Expression:
+        return self._with("+", other, swapped=True)
+
+    def __sub__(self, other: object) -> Expression:
+        return self._with("-", other)
+
+    def __rsub__(self, other: object) -> Expression:
+        return self._with("-", other, swapped=True)
+
+    def __mul__(self, other: object) -> Expression:
+        return self._with("*", other)
+
+    def __rmul__(self, other: object) -> Expression:
+        return self._with("*", other, swapped=True)
+
+    def __truediv__(self, other: object) -> Expression:
+        return self._with("/", other)
+
+    def __rtruediv__(self, other: object) -> Expression:
+        return self._with("/", other, swapped=True)
+
+    def __neg__(self) -> Expression:
+        return self._with("neg")
+
+    def __abs__(self) -> Expression:
+        return self._with("abs")
+
+    def __le__(self, other: object) -> Comparison:
+        return compare(self, "<=", other)
+
+    def __lt__(self, other: object) -> Comparison:
+        return compare(self, "<", other)
+
+    def __ge__(self, other: object) -> Comparison:
+        return compare(self, ">=", other)
+
+    def __gt__(self, other: object) -> Comparison:
+        return compare(self, ">", other)
+
+    def __eq__(self, other: object) -> Comparison:  # type: ignore[override]  # as numpy: an expression
+        return compare(self, "==", other)
+
+    def __ne__(self, other: object) -> NoReturn:  # type: ignore[override]
+        _no_plain_value("`!=` on a live value", "An estimate is never exactly a number: use < or >.")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> NoReturn:
+        _no_plain_value("a live value was used as a truth", _HINT)
+
+    def __float__(self) -> NoReturn:
+        _no_plain_value("a live value was used as a plain number", _HINT)
+
+    __int__ = __index__ = __float__
+
+    def __repr__(self) -> str:
+        return self.bound.tell(self.node) if self.bound else f"<live value {describe(self.node)}>"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two trees and how they should compare."""
+
+    left: Node
+    symbol: Symbol
+    right: Node
+    bound: Bound | None = None
+
+    def __bool__(self) -> bool:
+        if self.bound is None:
+            _no_plain_value("a comparison of a live value was used as a truth", _HINT)
+        return self.bound.judge(self)
+
+    @property
+    def live(self) -> tuple[Node, Node]:
+        """The side that is estimated from live traffic, then the side it is held against."""
+        if any(not leaf.of_reference for leaf in leaves_of(self.left)) or not any(leaves_of(self.right)):
+            return self.left, self.right
+        return self.right, self.left
+
+
+def compare(left: object, symbol: str, right: object) -> Comparison:
+    """Compare two values, at least one of which is live; TypeError for what has no number."""
+    nodes: list[Node] = []
+    bound = None
+    for side in (left, right):
+        if isinstance(side, Expression):
+            nodes.append(side.node)
+            bound = bound or side.bound
+        elif hasattr(side, "__float__"):
+            nodes.append(Number(float(side)))  # type: ignore[arg-type]
+        else:
+            raise SignalError(f"a live value cannot be compared with {side!r}. Compare it with a number.")
+    if symbol not in ("<=", "<", ">=", ">", "=="):
+        raise SignalError(f"live values do not compare by {symbol!r}. Use <=, <, >=, > or ==.")
+    keys_of(*nodes)
+    return Comparison(nodes[0], symbol, nodes[1], bound)  # type: ignore[arg-type]
+
+
+def describe(node: Node) -> str:
+    """A tree in words: ``precision on holdout``, ``missing + 0.02``."""
+    if isinstance(node, Number):
+        return f"{node.value:g}"
+    if isinstance(node, Op):
+        words = [describe(one) for one in node.operands]
+        return f" {node.symbol} ".join(words) if len(words) == 2 else f"{node.symbol}({words[0]})"
+    arguments = ", ".join(f"{name}={value!r}" for name, value in node.arguments)
+    words = [node.signal.name + (f"({arguments})" if arguments else "")]
+    if node.held_out:
+        words.append("on holdout")
+    if node.of_reference:
+        words.append("in the reference")
+    return " ".join(words)
+
+
+@dataclass(frozen=True, eq=False)
+class Live:
+    """What a check is called with: live traffic, parts of it, and the signals of each.
+
+    ``live.precision()`` asks for a signal of the outcomes, ``live.score.d1()`` of the score,
+    ``live["income"].missing()`` of a column, ``live.features.missing()`` of every feature at once.
+    ``live.holdout``, ``live.by("platform")`` and ``live.reference`` narrow what is asked.
+
+    Attributes:
+        model: what is monitored.
+        slices: slices of every segment, by its name.
+        columns: the columns asked of; None for outcomes and rows.
+    """
+
+    model: Model
+    slices: dict[str, tuple[Slice, ...]]
+    columns: tuple[str, ...] | None = None
+    parts: tuple[Slice, ...] = (Slice(None, None),)
+    held_out: bool = False
+    of_reference: bool = False
+    bound: Bound | None = None
+
+    def __getitem__(self, names: str | tuple[str, ...]) -> Live:
+        wanted = (names,) if isinstance(names, str) else names
+        return self._only(tuple(column.name for column in self.model.expand(wanted)))
+
+    @property
+    def features(self) -> Live:
+        """Every feature."""
+        return self._only(tuple(column.name for column in self.model.features))
+
+    @property
+    def score(self) -> Live:
+        """The model's answer: its score, class or number."""
+        return self._only((self.model.score.name,))
+
+    @property
+    def holdout(self) -> Live:
+        """Outcomes of flagged rows only as far as they were let through at random."""
+        return replace(self, held_out=True)
+
+    @property
+    def reference(self) -> Live:
+        """The same asked of the reference."""
+        return replace(self, of_reference=True)
+
+    def by(self, segment: str) -> Live:
+        """Every value of a segment apart."""
+        if segment not in self.slices:
+            raise UnknownName("segment", segment, self.slices)
+        return replace(self, parts=self.slices[segment])
+
+    def _only(self, columns: tuple[str, ...]) -> Live:
+        if self.held_out:
+            raise SignalError("the holdout is counted for outcomes only. Ask live, not live.holdout, for columns.")
+        return replace(self, columns=columns)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = signals.find(name, *self._of)
+        return lambda *values, **arguments: self.measure(found, _named(found, values) | arguments)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *signals.names(*self._of)})
+
+    @property
+    def _of(self) -> tuple[signals.Of, ...]:
+        return (self.model.task, "rows") if self.columns is None else ("column",)
+
+    def measure(self, signal: Signal, arguments: dict[str, Any]) -> Expression:
+        """The value of a signal, as an expression."""
+        if signal.of not in self._of:
+            raise SignalError(f"{signal.name} is a signal of {signal.of}; it was asked of {' or '.join(self._of)}.")
+        columns = self.columns
+        if columns is not None and signal.kinds:
+            columns = tuple(name for name in columns if self.model.column(name).kind in signal.kinds)
+            if not columns:
+                kinds = ", ".join(sorted({self.model.column(name).kind for name in self.columns or ()}))
+                raise SignalError(
+                    f"{signal.name} is defined on {' and '.join(signal.kinds)} columns, but "
+                    f"{', '.join(self.columns or ())} is {kinds}."
+                )
+        leaf = Leaf(signal, tuple(sorted(arguments.items())), columns, self.parts, self.held_out, self.of_reference)
+        return Expression(leaf, self.bound)
+
+
+def _named(signal: Signal, values: tuple[Any, ...]) -> dict[str, Any]:
+    """Positional arguments under the names that the formula gives them."""
+    code = signal.formula.__code__  # type: ignore[attr-defined]
+    names = [name for name in code.co_varnames[: code.co_argcount] if name not in ("live", "reference")]
+    if len(values) > len(names):
+        raise SignalError(f"{signal.name} takes {len(names)} arguments ({', '.join(names) or 'none'}), not {len(values)}.")
+    return dict(zip(names, values, strict=False))

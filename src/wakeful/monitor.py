@@ -1,0 +1,301 @@
+"""Monitor, the face of the library: a reference, its checks, and what can be done with both."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wakeful.checks import Assertion, Check, CheckFunction, read
+from wakeful.counting import Batch, RowBatch, count
+from wakeful.counts import Counts
+from wakeful.errors import CheckError, DataError, UnknownName
+from wakeful.evidence import AlarmBudget, duration
+from wakeful.explain import Cause, explain
+from wakeful.expression import Bound, Comparison, Live, keys_of
+from wakeful.reference import Reference
+from wakeful.verdicts import Verdict, Window
+
+__all__ = ["Monitor", "Report"]
+
+STRICT_ERROR_RATE = 0.05  # a release gate decides once: 95% confidence, shared out over the values of an assert
+
+
+class Report(NamedTuple):
+    """What checks say of some rows.
+
+    Attributes:
+        verdicts: one per comparison and element, in the order of the checks.
+        explanation: columns and segments that depart from the reference, most telling first.
+        rows: number of rows judged.
+        confidence: of the most guarded comparison, from the alarm budget.
+        strict: an unsure verdict fails too.
+        counts: of the rows judged.
+    """
+
+    verdicts: list[Verdict]
+    explanation: list[Cause]
+    rows: int
+    confidence: float
+    strict: bool
+    counts: Counts
+
+    @property
+    def failed(self) -> list[Verdict]:
+        """Verdicts that count as failures."""
+        bad = ("fail", "unsure") if self.strict else ("fail",)
+        return [one for one in self.verdicts if one.verdict in bad]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failed
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a check that pages or files a ticket failed."""
+        return any(one.severity != "explain" for one in self.failed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON wants it."""
+        return {
+            "verdicts": [one.as_dict() for one in self.verdicts],
+            "explanation": [one.as_dict() for one in self.explanation],
+        }
+
+
+class Monitor:
+    """Watches one model: learnt from a reference, told what to fear by checks.
+
+    Args:
+        reference: a Reference, or the path of its file; a relative path is looked up beside the file that
+            makes the monitor.
+        alarm_budget: how many false alarms the team can bear, such as ``1/90d``.
+
+    Raises:
+        ReferenceFileError: the file is missing, damaged, or of an unknown version.
+        DataError: the alarm budget cannot be read.
+    """
+
+    def __init__(self, reference: Reference | str | os.PathLike[str], *, alarm_budget: str = "1/90d") -> None:
+        self.budget = AlarmBudget.parse(alarm_budget)
+        self.path: Path | None = None
+        if not isinstance(reference, Reference):
+            caller = sys._getframe(1).f_globals.get("__file__")
+            self.path = Path(reference)
+            if caller is not None and not self.path.is_absolute():
+                self.path = Path(caller).parent / self.path
+            reference = Reference.load(self.path)
+        self.reference = reference
+        self.checks: list[Check] = []
+        self._derived: dict[str, _Derived] = {}
+        self._assertions: dict[str, list[Assertion]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Monitor {self.reference.model.name}: {self.reference.rows:,} reference rows, {len(self.checks)} checks>"
+
+    def check(
+        self,
+        *,
+        window: str = "24h",
+        page: str | None = None,
+        ticket: str | None = None,
+        fear: str = "",
+        action: str = "",
+        min_n: int = 0,
+    ) -> Callable[[CheckFunction], CheckFunction]:
+        """Register a check: a function of ``live`` made of asserts.
+
+        Args:
+            window: length of the traffic it is judged on: ``30m``, ``24h``, ``7d``.
+            page: whom to wake when it fails.
+            ticket: whose ticket a failure becomes. With neither, the check explains other alarms.
+            fear: what a failure means, in the words of whom it hurts.
+            action: what to do about it.
+            min_n: with fewer rows behind an estimate, it does not fail.
+        """
+
+        def register(function: CheckFunction) -> CheckFunction:
+            if any(known.name == function.__name__ for known in self.checks):
+                file, line = function.__code__.co_filename, function.__code__.co_firstlineno
+                raise CheckError(
+                    f"{Path(file).name}:{line}: a check named {function.__name__} exists already. Rename one of them."
+                )
+            self.checks.append(Check(function, window, page, ticket, fear, action, min_n))
+            return function
+
+        return register
+
+    def column(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register a derived column, named after its function.
+
+        A function of one argument named ``row`` is called with every row, a mapping from column to value.
+        Any other is called once per batch with the columns that its arguments name: numpy arrays where
+        they are numbers, else lists. What it raises, or returns of the wrong type, counts as invalid.
+        """
+        self._derived[function.__name__] = _Derived(function)
+        return function
+
+    @property
+    def derived(self) -> Mapping[str, Callable[[Batch], Sequence[Any]]]:
+        """Functions of the derived columns, by name."""
+        return self._derived
+
+    @property
+    def live(self) -> Live:
+        """What checks are called with."""
+        layout = self.reference.layout
+        parts = {
+            name: tuple(part for part in layout.slices if part.segment == name) for name in layout.model.segments
+        }
+        return Live(layout.model, parts)
+
+    def assertions(self, check: Check) -> list[Assertion]:
+        """What a check asserts; CheckError with file and line where it cannot be read."""
+        if check.name not in self._assertions:
+            self._assertions[check.name] = read(check, self.live)
+        return self._assertions[check.name]
+
+    def alpha(self, check: Check, assertion: Assertion) -> float:
+        """Error rate of one comparison of an assertion, from the alarm budget and all that is asserted."""
+        asserts = sum(len(self.assertions(one)) for one in self.checks)
+        return self.budget.alpha(asserts, _elements(assertion.comparison), duration(check.window))
+
+    @property
+    def least_alpha(self) -> float:
+        """The smallest error rate of any comparison: what an explanation must pass too."""
+        rates = [self.alpha(check, one) for check in self.checks for one in self.assertions(check)]
+        return min(rates, default=STRICT_ERROR_RATE)
+
+    def count(self, data: object) -> Counts:
+        """Count rows.
+
+        Args:
+            data: a path to a Parquet or CSV file, a data frame, an Arrow stream, a dict from column name to
+                values, or a list of rows (dicts).
+
+        Raises:
+            DataError: the data cannot be read, or lack the score.
+            UnknownName: a derived column is not in the reference.
+        """
+        layout = self.reference.layout
+        known = {column.name for column in layout.model.features if column.derived}
+        if self._derived.keys() - known:
+            raise DataError(
+                f"derived column {min(self._derived.keys() - known)!r} is not in the reference. "
+                "Learn it again: wakeful init DATA --monitor THIS_FILE.py"
+            )
+        if known - self._derived.keys():
+            raise DataError(
+                f"the reference has a derived column {min(known - self._derived.keys())!r} that no function of "
+                "the monitor computes. Define it with @monitor.column, or learn the reference again."
+            )
+        if isinstance(data, Counts):
+            return data
+        if isinstance(data, list) and all(isinstance(row, Mapping) for row in data):
+            return count(layout, RowBatch(data), self._derived)
+        from wakeful.tables import Table  # needs pyarrow, which a service that only observes rows has not
+
+        table = Table(data)
+        if layout.model.score.source not in table.schema.names:
+            raise UnknownName("score column", layout.model.score.source, table.schema.names)
+        counts = Counts.zero(layout)
+        for batch in table.batches(self._needed):
+            counts += count(layout, batch, self._derived)
+        absent = {column.name for column in layout.model.columns if column.source not in table.schema.names}
+        return Counts(layout, counts.vector, frozenset(absent - known))
+
+    @property
+    def _needed(self) -> list[str] | None:
+        """Input columns to read; all of them where a function of whole rows may use any."""
+        model = self.reference.model
+        if any(derived.arguments is None for derived in self._derived.values()):
+            return None
+        roles = [model.decision, model.label, model.holdout, *model.segments]
+        sources = [column.source for column in model.columns if not column.derived]
+        arguments = [name for derived in self._derived.values() for name in derived.arguments or ()]
+        return [name for name in (*sources, *roles, *arguments) if name]
+
+    def on(self, data: object, *, strict: bool = False) -> Live:
+        """Live traffic that is judged at once: ``assert monitor.on(rows).score.d1() <= 0.2`` in any test.
+
+        A comparison is false when the rows refute it; with ``strict``, when they do not support it.
+        """
+        counts = self.count(data)
+        window = Window(self.reference, counts, STRICT_ERROR_RATE if strict else self.least_alpha, strict)
+
+        def judge(comparison: Comparison) -> bool:
+            bad = ("fail", "unsure") if strict else ("fail",)
+            return not any(one.verdict in bad for one in window.judge(comparison))
+
+        return replace(self.live, bound=Bound(judge, window.tell))
+
+    def test(self, data: object, *, strict: bool = False) -> Report:
+        """Judge rows by every check.
+
+        Args:
+            data: whatever ``count`` takes, or Counts.
+            strict: for a release gate: the data must support every assertion; ``unsure`` fails.
+
+        Raises:
+            DataError: the data cannot be read, or there are no checks or rows.
+            CheckError: a check cannot be understood; with file and line.
+        """
+        if not self.checks:
+            raise DataError("the monitor has no checks. Register one with @monitor.check().")
+        alpha = self.least_alpha
+        counts = self.count(data)
+        if not counts.rows:
+            raise DataError("the data have no rows, so there is nothing to judge. Give at least one.")
+        verdicts = []
+        for check in self.checks:
+            for one in self.assertions(check):
+                size = _elements(one.comparison)
+                rate = STRICT_ERROR_RATE / size if strict else self.alpha(check, one)
+                window = Window(self.reference, counts, rate, strict)
+                for judged in window.judge(one.comparison, check.min_n):
+                    verdicts.append(Verdict(check.name, one.source, check.severity, judged, one.line, one.note))
+        explanation = explain(self.reference, counts, alpha)
+        return Report(verdicts, explanation, counts.rows, 1 - alpha, strict, counts)
+
+
+def _elements(comparison: Comparison) -> int:
+    """How many values a comparison compares."""
+    return len(keys_of(comparison.left, comparison.right))
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """A derived column's function, callable on a batch; it never raises."""
+
+    function: Callable[..., Any]
+
+    @property
+    def arguments(self) -> list[str] | None:
+        """Names of the columns that it takes; None if it takes rows."""
+        names = list(inspect.signature(self.function).parameters)
+        return None if names == ["row"] else names
+
+    def __call__(self, batch: Batch) -> Sequence[Any]:
+        arguments = self.arguments
+        if arguments is None:
+            return [self._of_row(row) for row in batch.rows()]
+        try:
+            columns = [batch.values(name) if batch.has(name) else [None] * len(batch) for name in arguments]
+            with np.errstate(all="ignore"):
+                values = self.function(*columns)
+            return values if len(values) == len(batch) else [np.inf] * len(batch)
+        except Exception:  # the user's code: what it raises counts as invalid
+            return [np.inf] * len(batch)
+
+    def _of_row(self, row: Mapping[str, Any]) -> Any:
+        try:
+            return self.function(row)
+        except Exception:  # the user's code: what it raises counts as invalid
+            return np.inf

@@ -1,0 +1,125 @@
+"""`pytest MONITOR.py --live DATA`: every check a test. Nothing of wakeful is imported until it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from wakeful.monitor import Monitor, Report
+
+_MOST_MESSAGES = 20
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --live, --strict and --monitor."""
+    group = parser.getgroup("wakeful", "wakeful: checks of machine-learning models as tests")
+    group.addoption("--live", metavar="DATA", help="rows that checks judge: a Parquet or CSV file")
+    group.addoption("--strict", action="store_true", help="the rows must support every assert; unsure fails")
+    group.addoption("--monitor", metavar="MONITOR.py", help="monitor file of the `live` fixture")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the checks of monitor files that are named on the command line."""
+    if file_path.suffix != ".py" or not parent.session.isinitpath(file_path):
+        return None
+    if "wakeful.Monitor(" not in file_path.read_text(encoding="utf-8", errors="replace"):
+        return None
+    return MonitorFile.from_parent(parent, path=file_path)
+
+
+class MonitorFile(pytest.File):
+    """A monitor file, whose checks are tests."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One test per check."""
+        monitor = _load(self.path)
+        for check in monitor.checks:
+            yield CheckItem.from_parent(self, name=check.name, line=check.place[1])
+
+
+class CheckItem(pytest.Item):
+    """One check."""
+
+    def __init__(self, *, line: int, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._line = line
+
+    def runtest(self) -> None:
+        """Judge the rows; all checks share one pass over them."""
+        report = _report(self.config, self.path)
+        failed = [one for one in report.failed if one.check == self.name]
+        if failed:
+            raise CheckFailed(failed, report)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Verdicts and explanation, instead of a traceback through wakeful."""
+        from wakeful.errors import WakefulError
+
+        if isinstance(excinfo.value, CheckFailed | WakefulError | pytest.UsageError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the check stands."""
+        return self.path, self._line - 1, f"check {self.name}"
+
+
+class CheckFailed(AssertionError):
+    """A check whose asserts the rows refute (or, strictly, do not support)."""
+
+    def __init__(self, failed: list[Any], report: Report) -> None:
+        lines = [f"{one.verdict}: {one.judgement.message}{'  ' + one.note if one.note else ''}" for one in failed]
+        if len(lines) > _MOST_MESSAGES:
+            lines[_MOST_MESSAGES:] = [f"… and {len(lines) - _MOST_MESSAGES} more"]
+        if report.explanation:
+            lines += ["", "What departs from the reference, most telling first:"]
+            lines += [f"  {cause.kind}: {cause.text}" for cause in report.explanation[:8]]
+        super().__init__("\n".join(lines))
+
+
+_REPORTS: pytest.StashKey[dict[Path, Report]] = pytest.StashKey()
+
+
+def _report(config: pytest.Config, path: Path) -> Report:
+    """The report of a monitor file on --live; computed once."""
+    known = config.stash.setdefault(_REPORTS, {})
+    if path not in known:
+        known[path] = _load(path).test(_live_data(config), strict=config.getoption("--strict"))
+    return known[path]
+
+
+def _live_data(config: pytest.Config) -> str:
+    data = config.getoption("--live")
+    if data is None:
+        raise pytest.UsageError("checks judge rows: name them with --live DATA (a Parquet or CSV file)")
+    return str(data)
+
+
+def _load(path: Path) -> Monitor:
+    from wakeful.errors import WakefulError
+    from wakeful.loading import load_monitor
+
+    try:
+        return load_monitor(path)
+    except WakefulError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session")
+def live(request: pytest.FixtureRequest) -> Any:
+    """Live traffic for ordinary tests: `assert live.score.d1() <= 0.2` judges at once.
+
+    The rows are those of --live; the monitor file is that of --monitor, or the one on the command line.
+    """
+    path = request.config.getoption("--monitor")
+    if path is None:
+        named = [Path(one.split("::")[0]) for one in request.config.args]
+        files = [one for one in named if one.suffix == ".py" and "wakeful.Monitor(" in one.read_text(encoding="utf-8")]
+        if len(files) != 1:
+            raise pytest.UsageError("the `live` fixture needs a monitor file: --monitor MONITOR.py")
+        path = files[0]
+    return _load(Path(path)).on(_live_data(request.config), strict=request.config.getoption("--strict"))

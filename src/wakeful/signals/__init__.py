@@ -1,0 +1,46 @@
+"""Formulas on counts: what can be asked of live traffic.
+
+``find`` looks a signal up by what it is asked of: the same name means another formula for a binary
+classifier than for a regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wakeful.errors import SignalError, UnknownName
+from wakeful.signals import classification, distances, faults, moments, multiclass, regression, shares, traffic
+from wakeful.signals.signal import Of, Signal, signal
+
+__all__ = ["Signal", "find", "names", "signal"]
+
+
+def _all() -> Iterator[Signal]:
+    for family in (shares, faults, distances, moments, traffic, classification, multiclass, regression):
+        for name in family.__all__:
+            found = getattr(family, name)
+            if isinstance(found, Signal):
+                yield found
+
+
+_SIGNALS: dict[tuple[Of, str], Signal] = {(one.of, one.name): one for one in _all()}
+
+
+def names(*of: Of) -> list[str]:
+    """Names of the signals of columns, of a task's outcomes, or of rows; sorted."""
+    return sorted({name for kind, name in _SIGNALS if kind in of})
+
+
+def find(name: str, *of: Of) -> Signal:
+    """The signal of that name; UnknownName with near misses, SignalError where it belongs elsewhere."""
+    for kind in of:
+        if (kind, name) in _SIGNALS:
+            return _SIGNALS[kind, name]
+    elsewhere = sorted({kind for kind, known in _SIGNALS if known == name})
+    if elsewhere and "column" in elsewhere:
+        raise SignalError(f"{name} is a signal of a column: ask live.score.{name}(), live.features.{name}() or live['…']")
+    if elsewhere and set(elsewhere) & {"binary", "multiclass", "regression"} and "column" in of:
+        raise SignalError(f"{name} is a signal of outcomes, not of a column: ask live.{name}() or live.holdout.{name}()")
+    if elsewhere:
+        raise SignalError(f"{name} is a signal of {' and '.join(elsewhere)} models, this one is {of[0]}.")
+    raise UnknownName("signal", name, names(*of))

@@ -1,0 +1,299 @@
+"""The monitor file that `wakeful init` writes: default checks, with limits learnt from the data."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from wakeful import signals
+from wakeful.counts import Counts
+from wakeful.reference import Dispersion, Reference
+from wakeful.views import column_counts, outcomes
+
+__all__ = ["identifier", "monitor_file"]
+
+_MOST_ODDS = 1.75  # the flagged share may change its odds by this factor
+_SHIFT = 0.15  # d1 of the answers beyond noise: 7.5% of the traffic got another answer
+_ROOM = 1.25  # healthy windows may stray a quarter farther than those of the reference did
+
+
+class _Check(NamedTuple):
+    """A default check: name, decorator arguments, comment lines, assert lines."""
+
+    name: str
+    arguments: dict[str, str]
+    comments: list[str]
+    asserts: list[str]
+
+
+def identifier(name: str) -> str:
+    """A Python variable for a model of any name."""
+    word = re.sub(r"\W+", "_", name).strip("_").lower() or "model"
+    return f"model_{word}" if word[0].isdigit() or keyword.iskeyword(word) else word
+
+
+def monitor_file(reference: Reference, windows: list[Counts], source: str) -> str:
+    """The text of a monitor file.
+
+    Args:
+        reference: learnt from the data.
+        windows: counts of the reference's own time windows, from which limits are learnt; may be empty.
+        source: name of the data it was learnt from, for a comment.
+    """
+    model = reference.model
+    variable = identifier(model.name)
+    file = f"monitor_{variable}.py"
+    learnt = f"learnt from {reference.rows:,} rows of {source}"
+    if reference.windows:
+        learnt += f" in {reference.windows.number} windows (one a {reference.windows.unit})"
+    parts = [
+        f'"""What we fear of the model {model.name!r}, and how we notice.'.replace('"""', '"""', 1),
+        "",
+        f"    wakeful test {file} DATA            what do these checks say of some rows?",
+        f"    pytest {file} --live DATA           the same in a test run",
+        "",
+        "An assert fails when the data refute it, not when noise crosses a line. Checks that name a page or a",
+        'ticket raise an alarm; the others explain one. Limits come from the data: change them where you know',
+        "better. Windows say how much traffic is judged at once.",
+        '"""',
+        "",
+        "import wakeful",
+        "",
+        f"{variable} = wakeful.Monitor(\"reference.json\")  # {learnt}",
+    ]
+    for title, checks in _sections(reference, windows):
+        parts += ["", "", f"# {title[0]}", *(f"# {line}" for line in title[1:])]
+        for check in checks:
+            parts += ["", "", *_check_lines(variable, check)]
+    return "\n".join(parts) + "\n"
+
+
+def _check_lines(variable: str, check: _Check) -> Iterator[str]:
+    arguments = ", ".join(f"{name}={value!r}".replace("'", '"') for name, value in check.arguments.items())
+    line = f"@{variable}.check({arguments})"
+    if len(line) <= 110:
+        yield line
+    else:
+        yield f"@{variable}.check("
+        for name, value in check.arguments.items():
+            yield f"    {name}=\"{value}\","
+        yield ")"
+    yield f"def {check.name}(live):"
+    for comment in check.comments:
+        yield f"    # {comment}"
+    for one in check.asserts:
+        yield f"    assert {one}"
+
+
+def _sections(reference: Reference, windows: list[Counts]) -> Iterator[tuple[list[str], list[_Check]]]:
+    yield (
+        [
+            "1. Outcomes: is the model still right? Put each fear into the words of whoever it hurts,",
+            "and the team to wake in place of \"on-call\".",
+        ],
+        list(_outcome_checks(reference, windows)),
+    )
+    yield (
+        ["2. Answers: known at once, long before the outcomes. A broken model shows here first."],
+        list(_answer_checks(reference, windows)),
+    )
+    yield (
+        ["3. Faults: what healthy traffic never shows, whatever the season. They break models, so they become tickets."],
+        list(_fault_checks(reference)),
+    )
+    yield (
+        ["4. Shifts: known values in other proportions. Usually a season or a campaign: they explain, and wake nobody."],
+        [
+            _Check(
+                "inputs_look_as_in_training",
+                {"window": "24h"},
+                ["Half of d1 is the share of rows that moved, beyond what noise explains."],
+                ["live.features.d1() <= 0.2"],
+            )
+        ],
+    )
+
+
+def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Check]:
+    model = reference.model
+    if model.label is None:
+        yield _Check(
+            "answers_arrive",
+            {"window": "24h", "page": "on-call", "fear": "The model answers nobody"},
+            ["No label was given, so there are no outcomes to check yet: wakeful init … --label COLUMN."],
+            ["live.traffic() >= 1"],
+        )
+        return
+    page = {"window": "7d", "page": "on-call"}
+    if model.task == "binary":
+        subject = "live.holdout" if model.holdout else "live"
+        if model.threshold is not None or model.decision is not None:
+            yield _Check(
+                "flagged_are_right",
+                page | {"fear": "We flag cases that we should not"},
+                [_seen("Precision", reference, "precision")],
+                [f"{subject}.precision() >= {_at_least(reference, windows, 'precision')}"],
+            )
+            yield _Check(
+                "cases_are_found",
+                page | {"fear": "We miss the cases that the model is there to find"},
+                [_seen("Recall", reference, "recall")],
+                [f"{subject}.recall() >= {_at_least(reference, windows, 'recall')}"],
+            )
+        yield _Check(
+            "scores_rank_cases",
+            page | {"fear": "The score has stopped telling cases apart"},
+            [_seen("ROC AUC (0.5 is a coin)", reference, "roc_auc")],
+            [f"{subject}.roc_auc() >= {_at_least(reference, windows, 'roc_auc')}"],
+        )
+    elif model.task == "multiclass":
+        yield _Check(
+            "classes_are_right",
+            page | {"fear": "We put cases into the wrong class"},
+            [_seen("Accuracy", reference, "accuracy")],
+            [
+                f"live.accuracy() >= {_at_least(reference, windows, 'accuracy')}",
+                f"live.recall() >= {_at_least(reference, windows, 'recall')}",
+            ],
+        )
+    else:
+        error = _at_most(reference, windows, "mean_absolute_error")
+        lean = _at_most(reference, windows, "bias")
+        yield _Check(
+            "predictions_are_close",
+            page | {"fear": "Our predictions are too far off"},
+            [_seen("Mean absolute error", reference, "mean_absolute_error")],
+            [f"live.mean_absolute_error() <= {error}"],
+        )
+        yield _Check(
+            "predictions_are_fair",
+            page | {"fear": "Our predictions are always too high or too low"},
+            [_seen("Bias (mean of prediction - label)", reference, "bias")],
+            [f"-{lean} <= live.bias() <= {lean}"],
+        )
+
+
+def _quality(counts: Counts, reference: Reference, name: str) -> tuple[float, float]:
+    """Value of an outcome signal and its typical noise."""
+    signal = signals.find(name, reference.model.task)
+    found = signal.estimate(outcomes(counts), outcomes(reference.counts), {}, 0.05)
+    return found.value, found.noise
+
+
+def _seen(what: str, reference: Reference, name: str) -> str:
+    value, _ = _quality(reference.counts, reference, name)
+    return f"{what} was {value:.3g} in the reference."
+
+
+def _at_least(reference: Reference, windows: list[Counts], name: str) -> str:
+    """A limit a tenth below the reference (half of what lies above chance for ranking), lower if its windows were."""
+    value, noise = _quality(reference.counts, reference, name)
+    floor = 0.5 if name == "roc_auc" else 0.0
+    limit = value - max(0.15 * (value - floor), 3 * noise)
+    for one in windows:
+        worst, error = _quality(one, reference, name)
+        if math.isfinite(worst):
+            limit = min(limit, worst + 2 * error - 0.05 * value)
+    return f"{math.floor(max(limit, floor, 0.0) * 100) / 100:g}"
+
+
+def _at_most(reference: Reference, windows: list[Counts], name: str) -> str:
+    """A limit a quarter above the reference's error, higher if its windows were."""
+    value, noise = _quality(reference.counts, reference, name)
+    typical, _ = _quality(reference.counts, reference, "mean_absolute_error")
+    limit = max(abs(value) + 3 * noise, 0.25 * typical if name == "bias" else 1.25 * value)
+    for one in windows:
+        worst, error = _quality(one, reference, name)
+        if math.isfinite(worst):
+            limit = max(limit, _ROOM * (abs(worst) - 2 * error))
+    digits = 1 - math.floor(math.log10(limit)) if limit > 0 else 2
+    return f"{math.ceil(limit * 10**digits) / 10**digits:g}"
+
+
+def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Check]:
+    model = reference.model
+    page = {"window": "1h", "page": "on-call"}
+    asserts = [f"live.score.d1() <= {_shift_limit(reference, windows)}"]
+    if model.task == "binary" and (model.threshold is not None or model.decision is not None):
+        low, high = _flagged_limits(reference, windows)
+        asserts.append(f"{low} <= live.flagged_share() <= {high}")
+    yield _Check(
+        "answers_keep_their_shape",
+        page | {"fear": "The model answers differently than it used to"},
+        ["Half of d1 is the share of answers that moved, beyond what noise explains."],
+        asserts,
+    )
+    broken = ["live.score.missing() <= live.reference.score.missing() + 0.01", "live.score.invalid() <= 0.005"]
+    if model.task != "multiclass":
+        broken.append("live.score.out_of_range() <= 0.01")
+    else:
+        broken.append("live.score.unseen() <= 0.005")
+    broken += ["live.score.spike() <= 0.01", "live.score.vanished() <= 0.02"]
+    yield _Check(
+        "answers_are_real",
+        page | {"fear": "The model answers with a constant, a fallback, or nothing"},
+        ["A spike is a single value that suddenly holds a share of all answers."],
+        broken,
+    )
+
+
+def _shift_limit(reference: Reference, windows: list[Counts]) -> str:
+    """d1 of the score: a constant, or beyond how far the reference's own windows strayed over their noise."""
+    name = reference.model.score.name
+    expected = column_counts(reference.counts, name)
+    rho = reference.dispersion.get(name, Dispersion()).shape
+    d1 = signals.find("d1", "column")
+    limit = _SHIFT
+    for one in windows:
+        found = d1.estimate(column_counts(one, name), expected, {}, 0.05, rho)
+        limit = max(limit, _ROOM * (found.value - found.noise))
+    return f"{math.ceil(limit * 100) / 100:g}"
+
+
+def _flagged_limits(reference: Reference, windows: list[Counts]) -> tuple[str, str]:
+    value, _ = _quality(reference.counts, reference, "flagged_share")
+    odds = value / (1 - value)
+    low, high = odds / _MOST_ODDS / (1 + odds / _MOST_ODDS), odds * _MOST_ODDS / (1 + odds * _MOST_ODDS)
+    for one in windows:
+        share, noise = _quality(one, reference, "flagged_share")
+        low = min(low, value - _ROOM * max(0.0, value - share - 2 * noise))
+        high = max(high, value + _ROOM * max(0.0, share - value - 2 * noise))
+    digits = 2 if value > 0.05 else 4
+    unit = 10**digits
+    return f"{math.floor(max(low, 0.0) * unit) / unit:g}", f"{math.ceil(min(high, 1.0) * unit) / unit:g}"
+
+
+def _fault_checks(reference: Reference) -> Iterator[_Check]:
+    model = reference.model
+    kinds = {column.kind for column in model.features}
+    if not kinds:
+        return
+    asserts = ["live.features.missing() <= live.reference.features.missing() + 0.02", "live.features.invalid() <= 0.005"]
+    asserts.append("live.features.unseen() <= live.reference.features.unseen() + 0.01")
+    if "numeric" in kinds:
+        asserts.append("live.features.out_of_range() <= 0.01")
+    asserts.append("live.features.spike() <= 0.01")
+    if kinds & {"numeric", "categorical", "boolean"}:
+        asserts.append("live.features.vanished() <= 0.02")
+    yield _Check(
+        "inputs_are_whole",
+        {"window": "1h", "ticket": "ml-team", "fear": "The model decides on broken data"},
+        [
+            "Missing, of the wrong type, never seen in training, beyond its range, one value that suddenly",
+            "holds a share of the rows (an error code, a default), and values that no longer occur.",
+        ],
+        asserts,
+    )
+    for segment in model.segments:
+        apart = f'live.by("{segment}").features'
+        usual = f'live.reference.by("{segment}").features'
+        yield _Check(
+            f"inputs_are_whole_by_{identifier(segment)}",
+            {"window": "24h", "ticket": "ml-team", "fear": f"The model decides on broken data for one {segment}"},
+            ["What breaks for one part of the traffic may drown in the whole."],
+            [f"{apart}.missing() <= {usual}.missing() + 0.05"]
+            + ([f"{apart}.out_of_range() <= 0.02"] if "numeric" in kinds else []),
+        )

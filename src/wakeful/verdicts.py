@@ -1,0 +1,243 @@
+"""An assertion and counts -> pass, fail or unsure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from wakeful.bins import format_number
+from wakeful.counts import Counts, Slice
+from wakeful.evidence import Estimate
+from wakeful.expression import Comparison, Key, Leaf, Node, Op, calculate, describe, keys_of, leaves_of, on_reference
+from wakeful.signals.signal import View
+from wakeful.reference import Dispersion, Reference
+from wakeful.views import column_counts, outcomes
+
+__all__ = ["Judgement", "Outcome", "Verdict", "Window"]
+
+Outcome = Literal["pass", "fail", "unsure"]
+
+
+class Judgement(NamedTuple):
+    """What one comparison of one element came to.
+
+    Attributes:
+        column, part: which element.
+        verdict: ``pass``; ``fail``: the data refute it; ``unsure``: they do not, but do not fit either.
+        estimate: the live side.
+        low, high: its interval; the verdict also takes in how uncertain the limit is.
+        n: rows behind the live side.
+        limit: the other side.
+        reference: the live side, asked of the reference.
+        noise: how far the live side strays from the reference without any change.
+        message: all of it in one line.
+    """
+
+    column: str | None
+    part: Slice
+    verdict: Outcome
+    estimate: float
+    low: float
+    high: float
+    n: float
+    limit: float
+    reference: float
+    noise: float
+    message: str
+
+
+class Verdict(NamedTuple):
+    """A judgement with the check that it belongs to; what reports are made of."""
+
+    check: str
+    assertion: str
+    severity: Literal["page", "ticket", "explain"]
+    judgement: Judgement
+    line: int
+    note: str = ""
+
+    @property
+    def verdict(self) -> Outcome:
+        """pass, fail or unsure."""
+        return self.judgement.verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as JSON wants it: NaN and infinity become null."""
+        one = self.judgement
+        numbers = {name: getattr(one, name) for name in ("estimate", "low", "high", "n", "limit", "reference")}
+        return {
+            "check": self.check,
+            "assertion": self.assertion,
+            "severity": self.severity,
+            "verdict": one.verdict,
+            "column": one.column,
+            "segment": str(one.part) or None,
+            **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Counts to be judged against a reference.
+
+    Attributes:
+        reference: what healthy traffic looks like.
+        counts: of the live rows.
+        alpha: error rate of one comparison.
+        strict: the data must support an assertion, instead of not refuting it.
+    """
+
+    reference: Reference
+    counts: Counts
+    alpha: float
+    strict: bool = False
+    _known: dict[tuple[Leaf, Key], Estimate] = field(default_factory=dict)
+
+    def estimate(self, leaf: Leaf, key: Key) -> Estimate:
+        """A leaf's value with its interval, at one element."""
+        key = leaf.at(key)
+        asked = (leaf._replace(columns=None, parts=()), key)
+        if asked not in self._known:
+            self._known[asked] = self._estimate(leaf, key)
+        return self._known[asked]
+
+    def _estimate(self, leaf: Leaf, key: Key) -> Estimate:
+        reference = self.reference
+        counts = reference.counts if leaf.of_reference else self.counts
+        at = reference.layout.find_slice(*key.part)
+        live: View
+        expected: View
+        if leaf.signal.of in ("column", "rows"):
+            name = key.column or reference.model.score.name
+            expected = column_counts(reference.counts, name, at)
+            live = expected if leaf.of_reference else column_counts(counts, name, at)
+        else:
+            expected = outcomes(reference.counts, at)
+            live = outcomes(counts, at, leaf.held_out)
+        rho = 0.0 if leaf.of_reference else self._rho(leaf, key)
+        return leaf.signal.estimate(live, expected, dict(leaf.arguments), self.alpha, rho)
+
+    def _rho(self, leaf: Leaf, key: Key) -> float:
+        known = self.reference.dispersion.get(key.column or self.reference.model.score.name, Dispersion())
+        rates = {"shape": known.shape, "missing": known.missing, "outcome": self.reference.outcome_dispersion}
+        return rates.get(leaf.signal.dispersion, 0.0)
+
+    def combined(self, node: Node, key: Key) -> Estimate:
+        """A tree's value with its interval.
+
+        Every leaf is moved to its bounds alone; the moves add as independent errors do, each side by
+        itself (method of variance estimates recovery, Zou & Donner 2008), so the interval of a single
+        leaf stays what it is.
+        """
+        found = {leaf: self.estimate(leaf, key) for leaf in leaves_of(node)}
+        value = calculate(node, lambda leaf: found[leaf].value)
+        below = above = 0.0
+        for moved, estimate in found.items():
+            ends = [
+                calculate(node, lambda leaf, end=end, moved=moved: end if leaf is moved or leaf == moved else found[leaf].value)  # type: ignore[misc]
+                for end in (estimate.low, estimate.high)
+            ]
+            below += max(0.0, value - min(ends)) ** 2
+            above += max(0.0, max(ends) - value) ** 2
+        live = [one for leaf, one in found.items() if not leaf.of_reference] or list(found.values())
+        n = min((one.n for one in live), default=math.inf)
+        noise = math.sqrt(sum(one.noise**2 for one in found.values()))
+        return Estimate(value, value - math.sqrt(below), value + math.sqrt(above), n, noise)
+
+    def tell(self, node: Node) -> str:
+        """A tree's value in words, one line per element."""
+        lines = []
+        for key in keys_of(node):
+            one = self.combined(node, key)
+            name = " ".join(word for word in (str(key.part), f"{key.column}:" if key.column else "", describe(node)) if word)
+            value, low, high = (tidy(number, math.nan) for number in (one.value, one.low, one.high))
+            lines.append(f"{name} {value} ({low}–{high}, n={format_number(round(one.n))})")
+        return "\n".join(lines)
+
+    def judge(self, comparison: Comparison, min_n: int = 0) -> Iterator[Judgement]:
+        """Judge every element of a comparison."""
+        for key in keys_of(comparison.left, comparison.right):
+            if key.part.segment is not None and not self._has_rows(key.part):
+                continue
+            yield self._judge_one(comparison, key, min_n)
+
+    def _has_rows(self, part: Slice) -> bool:
+        """A segment value that neither training nor live traffic has says nothing."""
+        at = self.reference.layout.find_slice(*part)
+        return bool(self.counts.table[at, 0] or self.reference.counts.table[at, 0])
+
+    def _judge_one(self, comparison: Comparison, key: Key, min_n: int) -> Judgement:
+        live_side, other_side = comparison.live
+        live, other = self.combined(live_side, key), self.combined(other_side, key)
+        gap = self.combined(Op("-", (live_side, other_side)), key)
+        symbol = comparison.symbol
+        if live_side is not comparison.left:
+            symbol = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(symbol, symbol)  # type: ignore[assignment]
+        verdict = _verdict(gap, symbol, self.strict)
+        if live.n < min_n and verdict == "fail":
+            verdict = "unsure"
+        reference = calculate(on_reference(live_side), lambda leaf: self.estimate(leaf, key).value)
+        leaf = next(leaves_of(live_side))
+        column = leaf.at(key).column
+        judgement = Judgement(
+            column, key.part, verdict, live.value, live.low, live.high,
+            live.n, other.value, reference, live.noise, "",
+        )  # fmt: skip
+        return judgement._replace(message=_message(judgement, live_side, symbol, min_n))
+
+
+def _verdict(gap: Estimate, symbol: str, strict: bool) -> Outcome:
+    """Judge live minus limit."""
+    if math.isnan(gap.value):
+        return "unsure"
+    holds = {"<=": gap.value <= 0, "<": gap.value < 0, ">=": gap.value >= 0, ">": gap.value > 0, "==": gap.value == 0}
+    above, below = gap.low > 0, gap.high < 0
+    refuted = {"==": above or below}.get(symbol, above if symbol in ("<=", "<") else below)
+    if refuted:
+        return "fail"
+    if strict:
+        supported = gap.high <= 0 if symbol in ("<=", "<") else gap.low >= 0
+        return "pass" if supported and holds[symbol] else "unsure"
+    return "pass" if holds[symbol] else "unsure"
+
+
+_OPPOSITE = {"<=": ">", "<": "≥", ">=": "<", ">": "≤", "==": "≠"}
+_SAME = {"<=": "≤", ">=": "≥"}
+
+
+def _message(one: Judgement, side: Node, symbol: str, min_n: int) -> str:
+    """``precision on holdout 0.71 (0.64–0.77, n=182) < 0.95, reference 0.97``."""
+    subject = " ".join(word for word in (f"{one.column}:" if one.column else "", describe(side)) if word)
+    if one.part.segment is not None:
+        subject = f"[{one.part}] {subject}"
+    if math.isnan(one.estimate):
+        return f"{subject}: no live values to estimate it from"
+    sign = _SAME.get(symbol, symbol) if one.verdict == "pass" else _OPPOSITE[symbol]
+    if one.verdict == "unsure" and one.low <= one.limit <= one.high:
+        sign = f"is not clearly {_SAME.get(symbol, symbol)}"
+    value, low, high, limit, reference = (
+        tidy(number, one.limit) for number in (one.estimate, one.low, one.high, one.limit, one.reference)
+    )
+    text = f"{subject} {value} ({low}–{high}, n={format_number(round(one.n))}) {sign} {limit}"
+    if any(leaf.signal.wants_reference for leaf in leaves_of(side)):
+        text += f", noise {tidy(one.noise, one.limit)}" if one.noise else ""
+    elif not math.isnan(one.reference):
+        text += f", reference {reference}"
+    if one.n < min_n:
+        text += f"; fewer than min_n={min_n}"
+    return text
+
+
+def tidy(value: float, limit: float) -> str:
+    """A number with two decimals, or as many as tell it from the limit."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "-∞" if value < 0 else "?"
+    if abs(value) >= 1000 or value == int(value):
+        return format_number(value)
+    for digits in range(2, 7):
+        text = f"{value:.{digits}f}"
+        if value == limit or (float(text) != limit and float(text) != 0):
+            return text.rstrip("0").rstrip(".") if float(text) == value else text
+    return f"{value:.2g}"

@@ -1,0 +1,267 @@
+"""What a formula sees: the counts of one column, or the outcomes of one model, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeful.bins import Bins, Floats, NumericBins
+from wakeful.counts import Counts
+from wakeful.errors import SignalError
+
+__all__ = ["BinaryOutcomes", "ClassOutcomes", "ColumnCounts", "NumberOutcomes", "Outcomes", "column_counts", "outcomes"]
+
+_SUM_UNIT = 2.0**20
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnCounts:
+    """Counts of one column in one slice.
+
+    Attributes:
+        name: the column.
+        kind: its kind.
+        bins: what each value bin holds.
+        values: rows per value bin, shape (bins,).
+        seen: whether any row of any slice fell into the bin, shape (bins,).
+        missing, invalid: rows without a value, and with one of the wrong type or infinite.
+        prints: rows of continuous values by fingerprint, shape (64,); empty for categories.
+        sums: of steps and squared steps from ``bins.center``; empty for categories.
+    """
+
+    name: str
+    kind: str
+    bins: Bins
+    values: Floats
+    seen: NDArray[np.bool_]
+    missing: float
+    invalid: float
+    prints: Floats
+    sums: Floats
+
+    @property
+    def rows(self) -> float:
+        """All rows."""
+        return float(self.values.sum() + self.missing + self.invalid)
+
+    @property
+    def n(self) -> float:
+        """Rows that have a value."""
+        return float(self.values.sum())
+
+    @property
+    def share(self) -> Floats:
+        """Share of each value bin among the rows that have a value, shape (bins,); NaN without rows."""
+        with np.errstate(invalid="ignore"):
+            return self.values / self.n
+
+    @property
+    def numeric(self) -> NumericBins:
+        """The bins of a numeric column; SignalError for any other."""
+        if not isinstance(self.bins, NumericBins):
+            raise SignalError(f"{self.name!r} is {self.kind}: it has no numbers to calculate with.")
+        return self.bins
+
+    def grouped(self, groups: Floats) -> Floats:
+        """Rows per group of neighbouring bins, shape (number of groups,)."""
+        return np.bincount(groups.astype(np.intp), self.values)
+
+    def nudged(self, share: float) -> Iterator[tuple[float, ColumnCounts]]:
+        """For every non-empty bin: its rows, and these counts with that bin grown by ``share``."""
+        for at in np.flatnonzero(self.values):
+            values = self.values.copy()
+            values[at] *= 1 + share
+            yield float(self.values[at]), replace(self, values=values)
+
+
+def column_counts(counts: Counts, name: str, at: int = 0) -> ColumnCounts:
+    """The counts of a column in slice ``at``."""
+    layout = counts.layout
+    place = layout.cells[name]
+    row = counts.table[at, place.start : place.stop]
+    values, missing, invalid = row[: place.values], row[place.values], row[place.values + 1]
+    rest = row[place.values + 2 :]
+    column = layout.model.column(name)
+    return ColumnCounts(
+        name, column.kind, layout.bins[name], values, counts.table[0, place.start :][: place.values] > 0, float(missing), float(invalid),
+        rest[: place.fingerprints], rest[place.fingerprints :],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Answers beside their outcomes in one slice.
+
+    Attributes:
+        table: rows and sums, shape (cohorts, flagged, answers, truths, statistics).
+        held_out: only the holdout counts among flagged rows.
+        truths: names of the truth axis.
+        scales: error scale, label center and label scale (regression).
+        bins: of the score.
+        has_decision: the model flags rows.
+        has_label: the outcome is known at all.
+    """
+
+    table: Floats
+    held_out: bool
+    truths: tuple[str, ...]
+    scales: tuple[float, float, float]
+    bins: Bins
+    has_decision: bool
+    has_label: bool
+
+    def nudged(self, share: float) -> Iterator[tuple[float, Outcomes]]:
+        """For every non-empty cell: its rows, and these outcomes with that cell grown by ``share``."""
+        for place in np.argwhere(self.table[..., 0]):
+            table = self.table.copy()
+            table[tuple(place)] *= 1 + share
+            yield float(self.table[(*tuple(place), 0)]), replace(self, table=table)
+
+    @property
+    def answered(self) -> Floats:
+        """The table of rows that have an answer."""
+        return self.table[:, :, : self.bins.size]
+
+    @property
+    def n(self) -> float:
+        """Rows behind an estimate: those with an answer and a known outcome."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryOutcomes(Outcomes):
+    """Binary outcomes. Each labelled row stands for all rows of the same decision.
+
+    A decision hides outcomes: of flagged rows they are known for the holdout only, and late ones are
+    missing everywhere. So every labelled row is weighted by rows / labelled rows of its decision
+    (Horvitz & Thompson 1952); with all labels known every weight is 1.
+    """
+
+    @cached_property
+    def labelled(self) -> Floats:
+        """Rows with a known outcome, and sums of p, p², log loss; shape (flagged, answers, truth, 4)."""
+        _must_have(self.has_label)
+        table = self.answered[..., :2, :]
+        everyone: Floats = table.sum(axis=0)
+        if self.held_out and len(table) == 2 and self.answered[1].any():
+            everyone = np.stack([everyone[0], table[1, 1]])
+        return everyone
+
+    @cached_property
+    def weights(self) -> Floats:
+        """Rows that one labelled row stands for, unflagged and flagged, shape (2,)."""
+        rows = self.answered[..., 0].sum(axis=(0, 2, 3))
+        labelled = self.labelled[..., 0].sum(axis=(1, 2))
+        return np.where(labelled > 0, rows / np.maximum(labelled, 1e-300), 0.0)
+
+    @property
+    def negative(self) -> Floats:
+        """Weighted negatives per answer bin, shape (answers,)."""
+        return self.weighted[:, 0, 0]
+
+    @property
+    def positive(self) -> Floats:
+        """Weighted positives per answer bin, shape (answers,)."""
+        return self.weighted[:, 1, 0]
+
+    @cached_property
+    def weighted(self) -> Floats:
+        """Weighted rows and sums, shape (answers, truth, 4)."""
+        found: Floats = (self.labelled * self.weights[:, None, None, None]).sum(axis=0)
+        return found
+
+    @cached_property
+    def matrix(self) -> Floats:
+        """Labelled rows, unweighted, shape (flagged, truth): [[tn, fn], [fp, tp]]."""
+        self.decisions  # noqa: B018  # raises where there are none
+        found: Floats = self.labelled[..., 0].sum(axis=1)
+        return found
+
+    @property
+    def decisions(self) -> Floats:
+        """Rows by decision, labelled or not: unflagged, flagged; SignalError where nothing is decided."""
+        if not self.has_decision:
+            raise SignalError(
+                "the model has no decision: no threshold and no decision column were given to `wakeful init`. "
+                "Use roc_auc, brier_score or log_loss, or learn the reference again with --threshold."
+            )
+        found: Floats = self.table[..., 0].sum(axis=(0, 2, 3))
+        return found
+
+    @property
+    def n(self) -> float:
+        """Labelled rows."""
+        return float(self.labelled[..., 0].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class ClassOutcomes(Outcomes):
+    """Multi-class outcomes."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.truths[:-4]
+
+    @cached_property
+    def matrix(self) -> Floats:
+        """Rows by true class and predicted class, shape (classes, classes), as scikit-learn's."""
+        known = len(self.truths) - 2
+        found: Floats = self.answered[..., :known, 0].sum(axis=(0, 1)).T
+        return found
+
+    @property
+    def n(self) -> float:
+        """Labelled rows."""
+        return float(self.matrix.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class NumberOutcomes(Outcomes):
+    """Regression outcomes: sums over rows with a prediction and a label, in the label's unit."""
+
+    @cached_property
+    def sums(self) -> Floats:
+        """n, then sums of e, |e|, e², e⁴, y, y², y⁴, e²y² (y from the reference's mean), shape (9,)."""
+        raw = self.answered[..., 0, :].sum(axis=(0, 1, 2))
+        error, _, label = self.scales
+        units = np.array([1.0, error, error, error**2, error**4, label, label**2, label**4, error**2 * label**2])
+        scaled = raw * units
+        scaled[1:] /= _SUM_UNIT
+        return scaled
+
+    @property
+    def n(self) -> float:
+        """Labelled rows."""
+        return float(self.sums[0])
+
+
+_KINDS = {"binary": BinaryOutcomes, "multiclass": ClassOutcomes, "regression": NumberOutcomes}
+
+
+def outcomes(counts: Counts, at: int = 0, held_out: bool = False) -> Outcomes:
+    """The outcomes in slice ``at``; of flagged rows only the holdout, if asked for and present."""
+    layout = counts.layout
+    model = layout.model
+    if model.task != "binary":
+        _must_have(model.label is not None)
+    return _KINDS[model.task](
+        counts.outcome(at),
+        held_out,
+        layout.truths,
+        (layout.error_scale, layout.label_center, layout.label_scale),
+        layout.bins[model.score.name],
+        model.threshold is not None or model.decision is not None,
+        model.label is not None,
+    )
+
+
+def _must_have(label: bool) -> None:
+    if not label:
+        raise SignalError(
+            "the reference was learnt without a label, so there are no outcomes. Learn it with: wakeful init --label"
+        )
