@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wakeful.errors import DataError
-from wakeful.learning import Learnt, Roles, learn
+from wakeful.learning import Learnt, Roles, learn_all
 from wakeful.loading import load_monitor
 from wakeful.starter import identifier, monitor_file
 
@@ -62,7 +62,7 @@ def roles_of(*, kinds: Sequence[str], **others: Any) -> Roles:
 
 def start(data: object, roles: Roles, out: Path) -> Written:
     """Learn a reference, write it and a monitor file; a monitor file that exists is left alone."""
-    learnt = learn(data, roles)
+    learnt = learn_all(data, roles)
     out.mkdir(parents=True, exist_ok=True)
     reference, monitor = out / "reference.json", out / f"monitor_{identifier(roles.name)}.py"
     learnt.reference.save(reference)
@@ -86,6 +86,6 @@ def learn_again(monitor: Path, data: object) -> Written:
         holdout=model.holdout, id=model.id, time=model.time, segments=model.segments, name=model.name,
         task=model.task, kinds=kinds,
     )  # fmt: skip
-    learnt = learn(data, roles, loaded.derived)
+    learnt = learn_all(data, roles, loaded.derived)
     learnt.reference.save(loaded.path)
     return Written(learnt, loaded.path, monitor, kept=True)

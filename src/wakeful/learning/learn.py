@@ -21,7 +21,7 @@ from wakeful.model import Column, Model
 from wakeful.reference import Reference, Windows
 from wakeful.tables import ArrowBatch, Table
 
-__all__ = ["Learnt", "learn"]
+__all__ = ["Learnt", "learn_all"]
 
 _FEWEST_ROWS = 20
 _MOST_SEGMENT_VALUES = 50
@@ -41,7 +41,7 @@ class Learnt(NamedTuple):
     notes: list[str]
 
 
-def learn(data: object, roles: Roles, derived: Mapping[str, Derivation] | None = None) -> Learnt:
+def learn_all(data: object, roles: Roles, derived: Mapping[str, Derivation] | None = None) -> Learnt:
     """Learn a reference.
 
     Args:
