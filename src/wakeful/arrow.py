@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,12 @@ def numbers_of(column: Any) -> Floats:
     kind = column.type
     if pa.types.is_null(kind):
         return np.full(len(column), MISSING)
-    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)):
+    if not (
+        pa.types.is_floating(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    ):
         return _where_null(column, np.full(len(column), INVALID), MISSING)
     if pa.types.is_boolean(kind):
         column = pc.cast(column, pa.uint8())
@@ -99,7 +104,11 @@ def _from_floats(numbers: Floats, bins: CategoryBins) -> Ints:
     return cells
 
 
-def _where_null(column: Any, values: Any, replacement: Any) -> Any:
+_Values = TypeVar("_Values", Floats, Ints)
+
+
+def _where_null(column: Any, values: _Values, replacement: float) -> _Values:
     if column.null_count:
-        values = np.where(pc.is_null(column).to_numpy(zero_copy_only=False), replacement, values)
+        values = values.copy()
+        values[pc.is_null(column).to_numpy(zero_copy_only=False)] = replacement
     return values

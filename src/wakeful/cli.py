@@ -61,18 +61,47 @@ Column = Annotated[str | None, typer.Option(metavar="COL")]
 @app.command()
 def init(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Parquet or CSV file with training or validation rows.")],
-    score: Annotated[str | None, typer.Option(metavar="COL", help="The model's answer: a score, a class or a number.")] = None,
+    score: Annotated[
+        str | None, typer.Option(metavar="COL", help="The model's answer: a score, a class or a number.")
+    ] = None,
     label: Annotated[str | None, typer.Option(metavar="COL", help="The outcome, where it is known.")] = None,
     decision: Annotated[str | None, typer.Option(metavar="COL", help="1 where the row was flagged.")] = None,
     threshold: Annotated[float | None, typer.Option(metavar="X", help="A score at or above it is flagged.")] = None,
-    holdout: Annotated[str | None, typer.Option(metavar="COL", help="1 where a flagged row was let through at random; may exist in live data only.")] = None,
-    time: Annotated[str | None, typer.Option(metavar="COL", help="When it happened: limits then allow for how windows vary.")] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="1 where a flagged row was let through at random; may exist in live data only.",
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="When it happened: limits then allow for how windows vary."),
+    ] = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Identifier; may exist in live data only.")] = None,
-    segment: Annotated[list[str] | None, typer.Option(metavar="COL", help="Count everything apart for each of its values; repeatable.")] = None,
-    task: Annotated[str | None, typer.Option(metavar="TASK", help="binary, multiclass or regression, if it is taken for another.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(metavar="COL=KIND", help="Overrule a column: numeric, categorical, boolean, datetime, ignore; repeatable.")] = None,
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL", help="Count everything apart for each of its values; repeatable."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TASK", help="binary, multiclass or regression, if it is taken for another."),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COL=KIND",
+            help="Overrule a column: numeric, categorical, boolean, datetime, ignore; repeatable.",
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="Of the model.")] = "model",
-    monitor: Annotated[Path | None, typer.Option(metavar="MONITOR.py", help="Learn the reference of this monitor file again, its derived columns included.")] = None,
+    monitor: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MONITOR.py",
+            help="Learn the reference of this monitor file again, its derived columns included.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path(),
 ) -> None:
     """Learn a reference from DATA and write reference.json and monitor_NAME.py."""
@@ -98,7 +127,9 @@ def test(
     monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="Parquet or CSV file with the rows to judge.")],
     strict: Annotated[bool, typer.Option("--strict", help="The data must support every assert; unsure fails.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write verdicts and explanation as JSON.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write verdicts and explanation as JSON.")
+    ] = None,
 ) -> None:
     """Judge DATA by the checks of MONITOR.py. Exit code 0: all pass, 1: a check fails, 2: bad input."""
     from wakeful.loading import load_monitor

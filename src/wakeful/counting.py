@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -18,22 +18,32 @@ _UNIT = 2.0**20  # fixed-point steps per unit in the sums of the outcome table
 _FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
 
-class Derivation(Protocol):
-    """Computes a derived column from a batch: a list or an array of its length."""
-
-    def __call__(self, batch: Batch) -> Sequence[Any]: ...
+Derivation: TypeAlias = "Callable[[Batch], Sequence[Any]]"  # a derived column: a value per row of a batch
 
 
 class Batch(Protocol):
     """A table of rows whose columns can be encoded."""
 
-    def __len__(self) -> int: ...
-    def has(self, name: str) -> bool: ...
-    def numbers(self, name: str) -> Floats: ...
-    def categories(self, name: str, bins: CategoryBins) -> Ints: ...
-    def clock(self, name: str, part: str, bins: CategoryBins) -> Ints: ...
-    def values(self, name: str) -> Sequence[Any]: ...
-    def rows(self) -> Sequence[Mapping[str, Any]]: ...
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a column of that name."""
+
+    def numbers(self, name: str) -> Floats:
+        """A column as float64: NaN is missing, infinity invalid."""
+
+    def categories(self, name: str, bins: CategoryBins) -> Ints:
+        """A column as cells of its bins."""
+
+    def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
+        """The hour or weekday of a datetime column as cells."""
+
+    def values(self, name: str) -> Sequence[Any]:
+        """A column as it came, for derived columns."""
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """Every row as a mapping, for derived columns."""
 
 
 class RowBatch:
@@ -118,9 +128,7 @@ def _absent(layout: Layout, batch: Batch) -> frozenset[str]:
     )
 
 
-def encode(
-    layout: Layout, batch: Batch, column: Column, derived: Mapping[str, Derivation] | None
-) -> Any:
+def encode(layout: Layout, batch: Batch, column: Column, derived: Mapping[str, Derivation] | None) -> Any:
     """A column as float64 (numeric) or as cells (all other kinds), shape (n,)."""
     bins = layout.bins[column.name]
     if column.derived:
@@ -205,9 +213,8 @@ def _multiclass(layout: Layout, batch: Batch) -> _Outcome:
     bins = layout.bins[layout.model.score.name]
     label = layout.model.label
     assert isinstance(bins, CategoryBins)
-    if label is None or not batch.has(label):
-        truth = np.full(len(batch), bins.size)
-    else:
+    truth = np.full(len(batch), bins.size)
+    if label is not None and batch.has(label):
         truth = batch.categories(label, bins)
     return np.zeros(len(batch), dtype=bool), truth, []
 

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ class Cells(NamedTuple):
 
     @property
     def stop(self) -> int:
+        """Where the next column begins."""
         return self.start + self.values + 2 + self.fingerprints + self.sums
 
 
@@ -205,9 +207,12 @@ class Counts:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the counts as ``.npz``: the vector and the fingerprint of its layout."""
-        with open(path, "wb") as file:
+        with Path(path).open("wb") as file:
             np.savez_compressed(
-                file, vector=self.vector, layout=self.layout.fingerprint, absent=np.array(sorted(self.absent), dtype=str)
+                file,
+                vector=self.vector,
+                layout=self.layout.fingerprint,
+                absent=np.array(sorted(self.absent), dtype=str),
             )
 
     @classmethod

@@ -72,6 +72,4 @@ class MissingExtra(WakefulError, ImportError):
     """An optional dependency is needed; the message names the pip command."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {package}, which is not installed. Run: pip install 'wakeful[{extra}]'"
-        )
+        super().__init__(f"{purpose} needs {package}, which is not installed. Run: pip install 'wakeful[{extra}]'")

@@ -63,7 +63,8 @@ NOTHING = Estimate(NAN, -math.inf, math.inf, 0.0)
 class Evidence(Protocol):
     """What a signal returns."""
 
-    def estimate(self, alpha: float, rho: float = 0.0) -> Estimate: ...
+    def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
+        """The value with its interval at error rate ``alpha`` on each side."""
 
 
 def z_of(alpha: float) -> float:
@@ -193,7 +194,10 @@ class Distance(NamedTuple):
         if not (self.n > 0 and self.m > 0):
             return NOTHING
         rows = 1 / self.n + 1 / self.m
-        noise, reach = self.spread * math.sqrt(rows + rho), self.step * math.sqrt(math.log(1 / alpha) / 2 * rows)
+        noise, reach = (
+            self.spread * math.sqrt(rows + rho),
+            self.step * math.sqrt(math.log(1 / alpha) / 2 * rows),
+        )
         value = float(self.value)
         return Estimate(value, max(0.0, value - noise - reach), min(value + reach, self.step), float(self.n), noise)
 
@@ -225,7 +229,9 @@ class Divergence(NamedTuple):
         extra = z * math.sqrt(max(0.0, self.variance) * unit)
         low = max(0.0, scale * (max(0.0, root - z) ** 2 - freedom))
         high = scale * ((root + z) ** 2 - min(freedom, (root + z) ** 2))
-        return Estimate(value, max(0.0, min(low, value - noise - extra)), max(high, value + extra), float(self.n), noise)
+        return Estimate(
+            value, max(0.0, min(low, value - noise - extra)), max(high, value + extra), float(self.n), noise
+        )
 
 
 class Quantile(NamedTuple):

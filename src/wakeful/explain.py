@@ -68,7 +68,9 @@ def explain(reference: Reference, counts: Counts, alpha: float) -> list[Cause]:
         counts: of the live rows.
         alpha: error rate of each comparison; a cause is listed only if its bounds exclude noise.
     """
-    causes = [cause for column in reference.model.columns for cause in _of_column(reference, counts, column.name, alpha)]
+    causes = [
+        cause for column in reference.model.columns for cause in _of_column(reference, counts, column.name, alpha)
+    ]
     return sorted(causes, key=lambda cause: cause.rank, reverse=True)
 
 
@@ -152,7 +154,11 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterato
     usual = _percent(expected.missing / known)
     simple = [
         (live.missing, expected.missing, f"{_percent(live.missing / rows)} missing ({usual} in training)"),
-        (live.invalid, expected.invalid, f"{_percent(live.invalid / rows)} invalid: of the wrong type, or infinite"),
+        (
+            live.invalid,
+            expected.invalid,
+            f"{_percent(live.invalid / rows)} invalid: of the wrong type, or infinite",
+        ),
     ]
     if isinstance(live.bins, NumericBins):
         span = f"the range seen in training ({format_number(live.bins.low)}–{format_number(live.bins.high)})"
@@ -216,4 +222,3 @@ def _shift_in_words(live: ColumnCounts, expected: ColumnCounts, moved: float) ->
         f"{_percent(live.share[grown])}, {live.bins.describe(shrunk)} from {_percent(expected.share[shrunk])} to "
         f"{_percent(live.share[shrunk])}"
     )
-

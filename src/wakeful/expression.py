@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from wakeful import signals
 from wakeful.counts import Slice
 from wakeful.errors import ControlFlowError, SignalError, UnknownName
 from wakeful.model import Model
-from wakeful.signals import Signal
+from wakeful.signals import Of, Signal
 
 __all__ = [
     "Comparison",
@@ -24,14 +24,11 @@ __all__ = [
     "Node",
     "Number",
     "Op",
-    "Symbol",
     "calculate",
     "keys_of",
     "leaves_of",
     "on_reference",
 ]
-
-Symbol = Literal["<=", "<", ">=", ">", "=="]
 
 
 class Key(NamedTuple):
@@ -91,13 +88,13 @@ _ARITHMETIC: dict[str, Callable[..., float]] = {
 }
 
 
-def calculate(node: Node, value: Callable[[Leaf], float]) -> float:
+def calculate(node: Node, values: Mapping[Leaf, float]) -> float:
     """The number that a tree comes to, given a value for every leaf."""
     if isinstance(node, Number):
         return node.value
     if isinstance(node, Leaf):
-        return value(node)
-    return _ARITHMETIC[node.symbol](*(calculate(one, value) for one in node.operands))
+        return values[node]
+    return _ARITHMETIC[node.symbol](*(calculate(one, values) for one in node.operands))
 
 
 def leaves_of(node: Node) -> Iterator[Leaf]:
@@ -179,9 +176,9 @@ class Expression:
             if isinstance(other, Expression):
                 nodes.append(other.node)
             elif isinstance(other, int | float) or hasattr(other, "__float__"):
-                nodes.append(Number(float(other)))  # type: ignore[arg-type]
+                nodes.append(Number(float(other)))
             else:
-                return NotImplemented
+                return NotImplemented  # type: ignore[no-any-return]
         return Expression(Op(symbol, tuple(reversed(nodes) if swapped else nodes)), self.bound)
 
     def __add__(self, other: object) -> Expression:
@@ -229,7 +226,7 @@ class Expression:
     def __eq__(self, other: object) -> Comparison:  # type: ignore[override]  # as numpy: an expression
         return compare(self, "==", other)
 
-    def __ne__(self, other: object) -> NoReturn:  # type: ignore[override]
+    def __ne__(self, other: object) -> NoReturn:
         _no_plain_value("`!=` on a live value", "An estimate is never exactly a number: use < or >.")
 
     __hash__ = None  # type: ignore[assignment]
@@ -251,7 +248,7 @@ class Comparison:
     """Two trees and how they should compare."""
 
     left: Node
-    symbol: Symbol
+    symbol: str
     right: Node
     bound: Bound | None = None
 
@@ -277,13 +274,13 @@ def compare(left: object, symbol: str, right: object) -> Comparison:
             nodes.append(side.node)
             bound = bound or side.bound
         elif hasattr(side, "__float__"):
-            nodes.append(Number(float(side)))  # type: ignore[arg-type]
+            nodes.append(Number(float(side)))
         else:
             raise SignalError(f"a live value cannot be compared with {side!r}. Compare it with a number.")
     if symbol not in ("<=", "<", ">=", ">", "=="):
         raise SignalError(f"live values do not compare by {symbol!r}. Use <=, <, >=, > or ==.")
     keys_of(*nodes)
-    return Comparison(nodes[0], symbol, nodes[1], bound)  # type: ignore[arg-type]
+    return Comparison(nodes[0], symbol, nodes[1], bound)
 
 
 def describe(node: Node) -> str:
@@ -369,7 +366,7 @@ class Live:
         return sorted({*super().__dir__(), *signals.names(*self._of)})
 
     @property
-    def _of(self) -> tuple[signals.Of, ...]:
+    def _of(self) -> tuple[Of, ...]:
         return (self.model.task, "rows") if self.columns is None else ("column",)
 
     def measure(self, signal: Signal, arguments: dict[str, Any]) -> Expression:
@@ -391,8 +388,10 @@ class Live:
 
 def _named(signal: Signal, values: tuple[Any, ...]) -> dict[str, Any]:
     """Positional arguments under the names that the formula gives them."""
-    code = signal.formula.__code__  # type: ignore[attr-defined]
+    code = signal.formula.__code__
     names = [name for name in code.co_varnames[: code.co_argcount] if name not in ("live", "reference")]
     if len(values) > len(names):
-        raise SignalError(f"{signal.name} takes {len(names)} arguments ({', '.join(names) or 'none'}), not {len(values)}.")
+        raise SignalError(
+            f"{signal.name} takes {len(names)} arguments ({', '.join(names) or 'none'}), not {len(values)}."
+        )
     return dict(zip(names, values, strict=False))

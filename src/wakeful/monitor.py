@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wakeful.checks import Assertion, Check, CheckFunction, read
-from wakeful.counting import Batch, RowBatch, count
+from wakeful.counting import Batch, Derivation, RowBatch, count
 from wakeful.counts import Counts
 from wakeful.errors import CheckError, DataError, UnknownName
 from wakeful.evidence import AlarmBudget, duration
@@ -98,7 +98,8 @@ class Monitor:
         self._assertions: dict[str, list[Assertion]] = {}
 
     def __repr__(self) -> str:
-        return f"<Monitor {self.reference.model.name}: {self.reference.rows:,} reference rows, {len(self.checks)} checks>"
+        name, rows = self.reference.model.name, self.reference.rows
+        return f"<Monitor {name}: {rows:,} reference rows, {len(self.checks)} checks>"
 
     def check(
         self,
@@ -143,7 +144,7 @@ class Monitor:
         return function
 
     @property
-    def derived(self) -> Mapping[str, Callable[[Batch], Sequence[Any]]]:
+    def derived(self) -> Mapping[str, Derivation]:
         """Functions of the derived columns, by name."""
         return self._derived
 
@@ -151,9 +152,7 @@ class Monitor:
     def live(self) -> Live:
         """What checks are called with."""
         layout = self.reference.layout
-        parts = {
-            name: tuple(part for part in layout.slices if part.segment == name) for name in layout.model.segments
-        }
+        parts = {name: tuple(part for part in layout.slices if part.segment == name) for name in layout.model.segments}
         return Live(layout.model, parts)
 
     def assertions(self, check: Check) -> list[Assertion]:

@@ -174,7 +174,8 @@ def _from_json(content: dict[str, Any]) -> Reference:
     roles = dict(content["model"])
     score = roles.pop("score")
     found = {
-        name: Column(name, entry["kind"], entry["source"], entry["derived"]) for name, entry in content["columns"].items()
+        name: Column(name, entry["kind"], entry["source"], entry["derived"])
+        for name, entry in content["columns"].items()
     }
     features = tuple(column for name, column in found.items() if name != score)
     model = Model(**roles | {"features": features, "score": found[score], "segments": tuple(roles["segments"])})
@@ -204,5 +205,5 @@ def _bins_to_json(bins: Bins) -> dict[str, Any]:
 
 
 def _bins_from_json(entry: dict[str, Any]) -> Bins:
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     return NumericBins(**fields) if "cuts" in fields else CategoryBins(**fields)

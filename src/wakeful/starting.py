@@ -39,11 +39,16 @@ class Written(NamedTuple):
         if model.threshold is not None:
             yield f"  flagged: {model.score.name} ≥ {model.threshold:g}"
         if reference.windows:
-            yield f"  time: {reference.windows.number} windows, one a {reference.windows.unit}, tell how much windows vary"
+            unit, number = reference.windows
+            yield f"  time: {number} windows, one a {unit}, tell how much windows vary"
         for note in self.learnt.notes:
             yield f"  note: {note}"
         yield f"wrote {self.reference}"
-        yield f"kept  {self.monitor}, which exists; delete it to have it written anew" if self.kept else f"wrote {self.monitor}"
+        yield (
+            f"kept  {self.monitor}, which exists; delete it to have it written anew"
+            if self.kept
+            else f"wrote {self.monitor}"
+        )
         yield ""
         yield f"next: read {self.monitor.name}, put your fears into it, then run"
         yield f"  wakeful test {self.monitor} DATA"

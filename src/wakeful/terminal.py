@@ -68,7 +68,10 @@ def _add_rows(rows: Table, source: str, verdicts: list[Verdict], report: Report)
     for one in shown[:_MOST_ROWS]:
         mark, colour = _MARKS[one.verdict]
         note = f"  {one.note}" if one.note else ""
-        rows.add_row(Text(mark, style=colour), Text(one.judgement.message + note, style=colour if one in report.failed else ""))
+        rows.add_row(
+            Text(mark, style=colour),
+            Text(one.judgement.message + note, style=colour if one in report.failed else ""),
+        )
     if len(shown) > _MOST_ROWS:
         rows.add_row("", f"[dim]… and {len(shown) - _MOST_ROWS} more[/dim]")
 
@@ -103,6 +106,4 @@ def _closing(monitor: Monitor, report: Report) -> Text:
         words = f"all {len(monitor.checks)} checks pass"
     if unsure:
         words += f", {len(unsure)} unsure"
-    return Text.assemble(
-        "\n", (words, "bold red" if failed else "bold green"), f": {rows} ({sure})"
-    )
+    return Text.assemble("\n", (words, "bold red" if failed else "bold green"), f": {rows} ({sure})")

@@ -10,9 +10,20 @@ from typing import Any, Literal, NamedTuple
 from wakeful.bins import format_number
 from wakeful.counts import Counts, Slice
 from wakeful.evidence import Estimate
-from wakeful.expression import Comparison, Key, Leaf, Node, Op, calculate, describe, keys_of, leaves_of, on_reference
-from wakeful.signals.signal import View
+from wakeful.expression import (
+    Comparison,
+    Key,
+    Leaf,
+    Node,
+    Op,
+    calculate,
+    describe,
+    keys_of,
+    leaves_of,
+    on_reference,
+)
 from wakeful.reference import Dispersion, Reference
+from wakeful.signals.signal import View
 from wakeful.views import column_counts, outcomes
 
 __all__ = ["Judgement", "Outcome", "Verdict", "Window"]
@@ -132,13 +143,11 @@ class Window:
         leaf stays what it is.
         """
         found = {leaf: self.estimate(leaf, key) for leaf in leaves_of(node)}
-        value = calculate(node, lambda leaf: found[leaf].value)
+        values = {leaf: one.value for leaf, one in found.items()}
+        value = calculate(node, values)
         below = above = 0.0
         for moved, estimate in found.items():
-            ends = [
-                calculate(node, lambda leaf, end=end, moved=moved: end if leaf is moved or leaf == moved else found[leaf].value)  # type: ignore[misc]
-                for end in (estimate.low, estimate.high)
-            ]
+            ends = [calculate(node, values | {moved: end}) for end in (estimate.low, estimate.high)]
             below += max(0.0, value - min(ends)) ** 2
             above += max(0.0, max(ends) - value) ** 2
         live = [one for leaf, one in found.items() if not leaf.of_reference] or list(found.values())
@@ -151,7 +160,9 @@ class Window:
         lines = []
         for key in keys_of(node):
             one = self.combined(node, key)
-            name = " ".join(word for word in (str(key.part), f"{key.column}:" if key.column else "", describe(node)) if word)
+            name = " ".join(
+                word for word in (str(key.part), f"{key.column}:" if key.column else "", describe(node)) if word
+            )
             value, low, high = (tidy(number, math.nan) for number in (one.value, one.low, one.high))
             lines.append(f"{name} {value} ({low}–{high}, n={format_number(round(one.n))})")
         return "\n".join(lines)
@@ -174,11 +185,12 @@ class Window:
         gap = self.combined(Op("-", (live_side, other_side)), key)
         symbol = comparison.symbol
         if live_side is not comparison.left:
-            symbol = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(symbol, symbol)  # type: ignore[assignment]
+            symbol = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(symbol, symbol)
         verdict = _verdict(gap, symbol, self.strict)
         if live.n < min_n and verdict == "fail":
             verdict = "unsure"
-        reference = calculate(on_reference(live_side), lambda leaf: self.estimate(leaf, key).value)
+        expected = on_reference(live_side)
+        reference = calculate(expected, {leaf: self.estimate(leaf, key).value for leaf in leaves_of(expected)})
         leaf = next(leaves_of(live_side))
         column = leaf.at(key).column
         judgement = Judgement(
@@ -192,7 +204,13 @@ def _verdict(gap: Estimate, symbol: str, strict: bool) -> Outcome:
     """Judge live minus limit."""
     if math.isnan(gap.value):
         return "unsure"
-    holds = {"<=": gap.value <= 0, "<": gap.value < 0, ">=": gap.value >= 0, ">": gap.value > 0, "==": gap.value == 0}
+    holds = {
+        "<=": gap.value <= 0,
+        "<": gap.value < 0,
+        ">=": gap.value >= 0,
+        ">": gap.value > 0,
+        "==": gap.value == 0,
+    }
     above, below = gap.low > 0, gap.high < 0
     refuted = {"==": above or below}.get(symbol, above if symbol in ("<=", "<") else below)
     if refuted:

@@ -13,7 +13,15 @@ from wakeful.bins import Bins, Floats, NumericBins
 from wakeful.counts import Counts
 from wakeful.errors import SignalError
 
-__all__ = ["BinaryOutcomes", "ClassOutcomes", "ColumnCounts", "NumberOutcomes", "Outcomes", "column_counts", "outcomes"]
+__all__ = [
+    "BinaryOutcomes",
+    "ClassOutcomes",
+    "ColumnCounts",
+    "NumberOutcomes",
+    "Outcomes",
+    "column_counts",
+    "outcomes",
+]
 
 _SUM_UNIT = 2.0**20
 
@@ -68,7 +76,7 @@ class ColumnCounts:
 
     def grouped(self, groups: Floats) -> Floats:
         """Rows per group of neighbouring bins, shape (number of groups,)."""
-        return np.bincount(groups.astype(np.intp), self.values)
+        return np.bincount(groups.astype(np.intp), self.values).astype(float)
 
     def nudged(self, share: float) -> Iterator[tuple[float, ColumnCounts]]:
         """For every non-empty bin: its rows, and these counts with that bin grown by ``share``."""
@@ -83,11 +91,12 @@ def column_counts(counts: Counts, name: str, at: int = 0) -> ColumnCounts:
     layout = counts.layout
     place = layout.cells[name]
     row = counts.table[at, place.start : place.stop]
+    seen = counts.table[0, place.start : place.start + place.values] > 0
     values, missing, invalid = row[: place.values], row[place.values], row[place.values + 1]
     rest = row[place.values + 2 :]
     column = layout.model.column(name)
     return ColumnCounts(
-        name, column.kind, layout.bins[name], values, counts.table[0, place.start :][: place.values] > 0, float(missing), float(invalid),
+        name, column.kind, layout.bins[name], values, seen, float(missing), float(invalid),
         rest[: place.fingerprints], rest[place.fingerprints :],
     )  # fmt: skip
 
@@ -230,7 +239,7 @@ class NumberOutcomes(Outcomes):
         raw = self.answered[..., 0, :].sum(axis=(0, 1, 2))
         error, _, label = self.scales
         units = np.array([1.0, error, error, error**2, error**4, label, label**2, label**4, error**2 * label**2])
-        scaled = raw * units
+        scaled: Floats = raw * units
         scaled[1:] /= _SUM_UNIT
         return scaled
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from wakeful.learning.build import Learnt, learn_all
 from wakeful.learning.infer import Roles
-from wakeful.learning.learn import Learnt, learn_all
 from wakeful.model import Task
 from wakeful.reference import Reference
 

@@ -26,7 +26,8 @@ def bins_of_numbers(sample: Floats, low: float, high: float, borders: Iterable[f
 
     Args:
         sample: values, NaN and infinity included.
-        low, high: range of all finite values, not only of the sample.
+        low: smallest of all finite values, not only of the sample.
+        high: the largest.
         borders: cuts that must be there, such as a decision threshold.
     """
     finite = sample[np.isfinite(sample)]

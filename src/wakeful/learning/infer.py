@@ -132,7 +132,7 @@ def _kind(name: str, profile: Profile, notes: list[str]) -> str:
 
 
 def _task(roles: Roles, profile: Profile) -> Task:
-    """Binary where a score meets two outcomes or a decision; classes where the score is text or repeats the labels."""
+    """Binary where a score meets two outcomes or a decision; classes where it is text or repeats the labels."""
     if is_text(profile.kind(roles.score)):
         return "multiclass"
     known = profile.columns[roles.score]
@@ -164,7 +164,9 @@ def _check_label(name: str, task: Task, profile: Profile) -> None:
             raise DataError(f"label {name!r} must be 0 or 1 for a binary score, but holds {shown}. Make it 0 and 1.")
         labels = profile.numbers(name)
         values = np.unique(labels[np.isfinite(labels)])
-        outside = [value for value in (*values, known.low, known.high) if np.isfinite(value) and value not in (0.0, 1.0)]
+        outside = [
+            value for value in (*values, known.low, known.high) if np.isfinite(value) and value not in (0.0, 1.0)
+        ]
         if outside:
             raise DataError(
                 f"label {name!r} must be 0 or 1 for a binary score, but holds {outside[0]:g}. "

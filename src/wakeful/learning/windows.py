@@ -33,7 +33,11 @@ class WindowCounter:
         self.unit = unit
         self._time = time
         self._layout = Layout(
-            replace(layout.model, segments=()), layout.bins, layout.error_scale, layout.label_center, layout.label_scale
+            replace(layout.model, segments=()),
+            layout.bins,
+            layout.error_scale,
+            layout.label_center,
+            layout.label_scale,
         )
         self._counts: dict[Any, Counts] = {}
 

@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wakeful.errors import SignalError, UnknownName
-from wakeful.signals import classification, distances, faults, moments, multiclass, regression, shares, traffic
+from wakeful.signals import (
+    classification,
+    distances,
+    faults,
+    moments,
+    multiclass,
+    regression,
+    shares,
+    traffic,
+)
 from wakeful.signals.signal import Of, Signal, signal
 
-__all__ = ["Signal", "find", "names", "signal"]
+__all__ = ["Of", "Signal", "find", "names", "signal"]
 
 
 def _all() -> Iterator[Signal]:
@@ -38,9 +47,13 @@ def find(name: str, *of: Of) -> Signal:
             return _SIGNALS[kind, name]
     elsewhere = sorted({kind for kind, known in _SIGNALS if known == name})
     if elsewhere and "column" in elsewhere:
-        raise SignalError(f"{name} is a signal of a column: ask live.score.{name}(), live.features.{name}() or live['…']")
+        raise SignalError(
+            f"{name} is a signal of a column: ask live.score.{name}(), live.features.{name}() or live['…']"
+        )
     if elsewhere and set(elsewhere) & {"binary", "multiclass", "regression"} and "column" in of:
-        raise SignalError(f"{name} is a signal of outcomes, not of a column: ask live.{name}() or live.holdout.{name}()")
+        raise SignalError(
+            f"{name} is a signal of outcomes, not of a column: ask live.{name}() or live.holdout.{name}()"
+        )
     if elsewhere:
         raise SignalError(f"{name} is a signal of {' and '.join(elsewhere)} models, this one is {of[0]}.")
     raise UnknownName("signal", name, names(*of))

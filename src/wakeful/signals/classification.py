@@ -6,7 +6,10 @@ average_precision) treats the scores of one bin as ties.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from wakeful.bins import Floats, NumericBins
 from wakeful.errors import SignalError
@@ -29,11 +32,15 @@ __all__ = [
     "value",
 ]
 
+Mask: TypeAlias = NDArray[np.bool_]
+
 # Masks over the matrix [[true negative, false negative], [false positive, true positive]].
-_TP, _FP, _FN, _TN = (np.array(one, dtype=bool).reshape(2, 2) for one in ([0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]))
+_TP, _FP, _FN, _TN = (
+    np.array(one, dtype=bool).reshape(2, 2) for one in ([0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0])
+)
 
 
-def _share(live: BinaryOutcomes, hits: Floats, rest: Floats) -> Share:
+def _share(live: BinaryOutcomes, hits: Mask, rest: Mask) -> Share:
     """A share of weighted rows, and how many independent rows say as much (linearised variance)."""
     rows, weights = live.matrix, live.weights[:, None] * np.ones((2, 2))
     part, other = (rows * weights)[hits].sum(), (rows * weights)[rest].sum()
@@ -55,7 +62,7 @@ def precision(live: BinaryOutcomes) -> Share:
 
 @signal(of="binary")
 def recall(live: BinaryOutcomes) -> Share:
-    """Share of positive outcomes that were flagged: TP / (TP + FN), every row weighted for what its decision hides."""
+    """Share of positive outcomes that were flagged: TP / (TP + FN); rows weigh what their decision hides."""
     return _share(live, _TP, _FN)
 
 

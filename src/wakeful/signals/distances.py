@@ -121,4 +121,3 @@ def wasserstein(live: ColumnCounts, reference: ColumnCounts) -> Distance:
     noise = (widths * np.sqrt(2 * p[:-1] * np.maximum(0, 1 - p[:-1]) / np.pi)).sum()
     value = (np.abs(q - p)[:-1] * widths).sum()
     return Distance(float(value), float(noise), bins.high - bins.low, live.n, reference.n)
-

@@ -24,8 +24,11 @@ class View(Protocol):
     """What a formula is called with: counts that know their rows and can be nudged."""
 
     @property
-    def n(self) -> float: ...
-    def nudged(self, share: float) -> Iterator[tuple[float, Any]]: ...
+    def n(self) -> float:
+        """Rows behind an estimate."""
+
+    def nudged(self, share: float) -> Iterator[tuple[float, Any]]:
+        """For every non-empty cell: its rows, and the counts with that cell grown by ``share``."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ class Signal:
                 raise
             raise SignalError(f"{self.name}: {error}") from error
         if hasattr(found, "estimate"):
-            return found  # type: ignore[return-value]  # the protocol has this one method
-        value = float(found)  # type: ignore[arg-type]
+            return found
+        value = float(found)
         return Smooth(value, _standard_error(value, live, call), live.n, self.bounded)
 
     def estimate(

@@ -121,18 +121,19 @@ def _scales(model: Model, seen: Profile) -> tuple[float, float, float]:
     return (float(np.abs(errors).max()) or 1.0, center, float(np.abs(labels - center).max()) or 1.0)
 
 
-def _add_derived(
-    model: Model, seen: Profile, derived: Mapping[str, Derivation]
-) -> tuple[Model, dict[str, Bins]]:
+def _add_derived(model: Model, seen: Profile, derived: Mapping[str, Derivation]) -> tuple[Model, dict[str, Bins]]:
     """Derived columns get their kind and bins from the sample."""
     sample = ArrowBatch(seen.sample.combine_chunks().to_batches()[0])
-    columns, bins = [], {}
+    columns: list[Column] = []
+    bins: dict[str, Bins] = {}
     for name, function in derived.items():
         column = pa.array(list(function(sample)), from_pandas=True)
         part = profile(Table({name: column}))
         known = part.columns[name]
         if column.null_count == len(column):
-            raise DataError(f"derived column {name!r} is missing in every row: does its function fail? Call it on one row.")
+            raise DataError(
+                f"derived column {name!r} is missing in every row: does its function fail? Call it on one row."
+            )
         if is_number(column.type):
             columns.append(Column(name, "numeric", name, derived=True))
             bins[name] = bins_of_numbers(part.numbers(name), known.low, known.high)

@@ -1,0 +1,75 @@
+"""From Parquet to counts and verdicts, beside DuckDB summing the same columns and PyArrow reading them."""
+
+from __future__ import annotations
+
+import cProfile
+import io
+import pstats
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow.parquet as pq
+from data import File
+from measure import Seconds, in_turns
+
+import wakeful
+from wakeful.starting import start
+from wakeful.learning import Roles
+from wakeful.loading import load_monitor
+
+ROLES = {"score": "score", "label": "label", "threshold": 0.3}
+
+
+class Counting(NamedTuple):
+    """Runs on one file, by contender."""
+
+    file: File
+    taken: dict[str, list[Seconds]]
+
+
+def counting(file: File, rounds: int) -> Counting:
+    """Measure one file; ``verdicts`` are those of the checks that `wakeful init` writes."""
+    monitor = monitor_of(file)
+    contenders = {
+        "DuckDB sums": duckdb_sums(file.path),
+        "PyArrow reads": lambda: pq.read_table(file.path),
+        "wakeful counts": lambda: monitor.count(file.path),
+        "wakeful verdicts": lambda: monitor.test(file.path),
+    }
+    return Counting(file, in_turns(contenders, rounds))
+
+
+def monitor_of(file: File) -> wakeful.Monitor:
+    """A monitor with default checks, learnt from the training file; its folder holds its file."""
+    written = start(file.training, Roles(**ROLES, name=file.path.stem), file.path.parent / file.path.stem)
+    return load_monitor(written.monitor)
+
+
+def duckdb_sums(path: Path) -> Callable[[], Any]:
+    """Read every column once: the sum of numbers, the count and the maximum of anything else."""
+    terms = []
+    with duckdb.connect() as connection:
+        for name, kind, *_ in connection.sql(f"describe select * from '{path}'").fetchall():
+            is_number = kind in ("DOUBLE", "FLOAT", "BIGINT", "INTEGER")
+            terms += [f'sum("{name}")'] if is_number else [f'count("{name}")', f'max("{name}")']
+    query = f"select {', '.join(terms)} from '{path}'"
+
+    def run() -> Any:
+        with duckdb.connect() as connection:
+            return connection.sql(query).fetchall()
+
+    return run
+
+
+def profile(file: File, most: int = 14) -> str:
+    """Where the time of counting goes, by function."""
+    monitor = monitor_of(file)
+    monitor.count(file.path)
+    profiler = cProfile.Profile()
+    profiler.runcall(monitor.count, file.path)
+    text = io.StringIO()
+    pstats.Stats(profiler, stream=text).strip_dirs().sort_stats("tottime").print_stats(most)
+    rows = text.getvalue().splitlines()
+    return "\n".join(row for row in rows if row.strip())

@@ -1,0 +1,71 @@
+"""Wall-clock and CPU seconds of functions and of processes, taken in turns."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Seconds(NamedTuple):
+    """What one run took; CPU is that of all threads, user and system."""
+
+    wall: float
+    cpu: float
+
+
+class Spread(NamedTuple):
+    """Median, smallest and largest of several runs."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Spread:
+        return cls(statistics.median(numbers), min(numbers), max(numbers))
+
+    def text(self, digits: int = 2, unit: float = 1.0) -> str:
+        low, middle, high = (f"{one * unit:.{digits}f}" for one in (self.low, self.median, self.high))
+        return f"{middle} ({low}–{high})"
+
+
+def in_turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Seconds]]:
+    """Run every contender once unmeasured, then all of them ``rounds`` times in turns.
+
+    In turns, so that whatever else the machine does hits all of them alike.
+    """
+    for run in contenders.values():
+        run()
+    taken: dict[str, list[Seconds]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            wall, cpu = time.perf_counter(), _cpu()
+            run()
+            taken[name].append(Seconds(time.perf_counter() - wall, _cpu() - cpu))
+    return taken
+
+
+def ratios(ours: Sequence[Seconds], theirs: Sequence[Seconds]) -> tuple[Spread, Spread]:
+    """Wall and CPU time of ours as a multiple of theirs, round by round."""
+    pairs = list(zip(ours, theirs, strict=True))
+    return Spread.of([a.wall / b.wall for a, b in pairs]), Spread.of([a.cpu / b.cpu for a, b in pairs])
+
+
+def process(*command: str) -> Callable[[], None]:
+    """Run a command to its end; exit code 1 is a failing check, anything above an error."""
+
+    def run() -> None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode > 1:
+            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+    return run
+
+
+def _cpu() -> float:
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in both)
