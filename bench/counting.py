@@ -14,12 +14,9 @@ import pyarrow.parquet as pq
 from data import File
 from measure import Seconds, in_turns
 
-import wakeful
-from wakeful.starting import start
 from wakeful.learning import Roles
 from wakeful.loading import load_monitor
-
-ROLES = {"score": "score", "label": "label", "threshold": 0.3}
+from wakeful.starting import start
 
 
 class Counting(NamedTuple):
@@ -31,9 +28,9 @@ class Counting(NamedTuple):
 
 def counting(file: File, rounds: int) -> Counting:
     """Measure one file; ``verdicts`` are those of the checks that `wakeful init` writes."""
-    monitor = monitor_of(file)
+    monitor = load_monitor(monitor_of(file))
     contenders = {
-        "DuckDB sums": duckdb_sums(file.path),
+        "DuckDB sums": in_duckdb(summing(file.path)),
         "PyArrow reads": lambda: pq.read_table(file.path),
         "wakeful counts": lambda: monitor.count(file.path),
         "wakeful verdicts": lambda: monitor.test(file.path),
@@ -41,20 +38,24 @@ def counting(file: File, rounds: int) -> Counting:
     return Counting(file, in_turns(contenders, rounds))
 
 
-def monitor_of(file: File) -> wakeful.Monitor:
-    """A monitor with default checks, learnt from the training file; its folder holds its file."""
-    written = start(file.training, Roles(**ROLES, name=file.path.stem), file.path.parent / file.path.stem)
-    return load_monitor(written.monitor)
+def monitor_of(file: File) -> Path:
+    """A monitor file with the default checks, learnt from the training file."""
+    folder = file.path.with_suffix("")
+    return start(file.training, Roles("score", label="label", threshold=0.3), folder).monitor
 
 
-def duckdb_sums(path: Path) -> Callable[[], Any]:
-    """Read every column once: the sum of numbers, the count and the maximum of anything else."""
+def summing(path: Path) -> str:
+    """SQL that reads every column once: the sum of numbers, the count and the maximum of anything else."""
     terms = []
     with duckdb.connect() as connection:
         for name, kind, *_ in connection.sql(f"describe select * from '{path}'").fetchall():
             is_number = kind in ("DOUBLE", "FLOAT", "BIGINT", "INTEGER")
             terms += [f'sum("{name}")'] if is_number else [f'count("{name}")', f'max("{name}")']
-    query = f"select {', '.join(terms)} from '{path}'"
+    return f"select {', '.join(terms)} from '{path}'"
+
+
+def in_duckdb(query: str) -> Callable[[], Any]:
+    """Run a query on a fresh connection, which has cached nothing."""
 
     def run() -> Any:
         with duckdb.connect() as connection:
@@ -65,7 +66,7 @@ def duckdb_sums(path: Path) -> Callable[[], Any]:
 
 def profile(file: File, most: int = 14) -> str:
     """Where the time of counting goes, by function."""
-    monitor = monitor_of(file)
+    monitor = load_monitor(monitor_of(file))
     monitor.count(file.path)
     profiler = cProfile.Profile()
     profiler.runcall(monitor.count, file.path)

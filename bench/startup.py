@@ -6,14 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from counting import monitor_of
+from counting import monitor_of, summing
 from data import File
 from measure import Seconds, in_turns, process
 
 PYTHON = sys.executable
 WAKEFUL = str(Path(PYTHON).with_name("wakeful"))
 DEMO = Path(__file__).parent.parent / "examples" / "loans" / "demo.py"
-SUMS = "import sys; sys.path.insert(0, {folder!r}); from counting import duckdb_sums; duckdb_sums({path!r})()"
 
 
 def imports(rounds: int) -> dict[str, list[Seconds]]:
@@ -50,11 +49,7 @@ def commands(folder: Path, files: list[File], rounds: int) -> dict[str, list[Sec
         )
     }
     for file in files:
-        monitor = monitor_of(file)
-        runs[f"DuckDB sums {file.name}"] = process(
-            PYTHON, "-c", f"import duckdb; duckdb.sql({_query(file)!r}).fetchall()"
-        )
-        assert monitor.path is not None
-        written = next(monitor.path.parent.glob("monitor_*.py"))
-        runs[f"wakeful test {file.name}"] = process(WAKEFUL, "test", str(written), str(file.path))
+        line = f"import duckdb; duckdb.sql({summing(file.path)!r}).fetchall()"
+        runs[f"DuckDB sums, {file.name}"] = process(PYTHON, "-c", line)
+        runs[f"wakeful test, {file.name}"] = process(WAKEFUL, "test", str(monitor_of(file)), str(file.path))
     return in_turns(runs, rounds)

@@ -30,13 +30,18 @@ def numbers_of(column: Any) -> Floats:
     if pa.types.is_boolean(kind):
         column = pc.cast(column, pa.uint8())
     if pa.types.is_decimal(kind):
-        column = pc.cast(column, pa.float64())
+        column = pc.cast(pc.cast(column, pa.string()), pa.float64())  # by way of text it is rounded as Python does
     numbers = column.to_numpy(zero_copy_only=False)  # nulls become NaN
     return np.ascontiguousarray(numbers, dtype=float)
 
 
 def categories_of(column: Any, bins: CategoryBins) -> Ints:
     """A pyarrow array or chunked array as cells of ``bins``, shape (n,)."""
+    if isinstance(column, pa.DictionaryArray):
+        cells = np.append(categories_of(column.dictionary, bins), bins.size)
+        places = pc.fill_null(column.indices.cast(pa.int64()), len(cells) - 1).to_numpy(zero_copy_only=False)
+        found: Ints = cells[places]
+        return found
     column = plain(column)
     missing, invalid = bins.size, bins.size + 1
     if pa.types.is_null(column.type):
@@ -78,7 +83,7 @@ def plain(column: Any) -> Any:
             column = pa.concat_arrays(column.chunks)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_string_view(column.type) or pa.types.is_string(column.type):
+    if pa.types.is_string_view(column.type):
         column = pc.cast(column, pa.large_string())
     return column
 
@@ -88,7 +93,7 @@ def _python_type(kind: Any) -> type | None:
         return bool
     if pa.types.is_integer(kind):
         return int
-    if pa.types.is_large_string(kind):
+    if pa.types.is_large_string(kind) or pa.types.is_string(kind):
         return str
     return None
 

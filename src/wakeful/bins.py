@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,11 @@ Ints: TypeAlias = NDArray[np.intp]
 Category: TypeAlias = str | int | bool
 
 _HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplicative hashing, Knuth vol. 3, 6.4
+_TOP_BITS = np.uint64(58)
 _STEPS = 65_536  # the seen range is this many fixed-point steps wide
+_CELLS = 4096  # of a lookup table: it stays in the fastest cache
+_SEARCH = 255  # in a lookup table: this cell does not decide
+_GRID_PAYS = 256  # for fewer values a binary search is faster
 _REACH = 4 * _STEPS  # a value farther than four ranges from the centre is summed as if it were there
 
 
@@ -72,27 +76,39 @@ class NumericBins:
         return np.concatenate(([np.nextafter(-np.inf, 0)], self.edges, [np.inf, np.nan]))
 
     @cached_property
-    def _cell_of(self) -> NDArray[np.uint16]:
-        inside = np.arange(self.size, dtype=np.uint16)
+    def _cell_of(self) -> NDArray[np.uint8]:
+        inside = np.arange(self.size)
         invalid = self.size + 1
-        return np.concatenate(([invalid], inside, [invalid, self.size])).astype(np.uint16)
+        return np.concatenate(([invalid], inside, [invalid, self.size])).astype(np.uint8)
 
-    def cells(self, values: Floats) -> NDArray[np.uint16]:
+    @cached_property
+    def _grid(self) -> Grid:
+        return Grid.of(self.edges)
+
+    def cells(self, values: Floats) -> NDArray[np.uint8]:
         """Cell of each value, shape (n,): a value bin, then missing (NaN), then invalid (infinite)."""
+        if len(values) >= _GRID_PAYS and np.isfinite(values.sum()):
+            return self._grid.bins(values)
         return self._cell_of[np.searchsorted(self._search, values, side="right")]
 
-    def fingerprint(self, values: Floats) -> NDArray[np.uint64]:
+    def fingerprint(self, values: Floats) -> NDArray[np.int64]:
         """A hash of each value in 0 … 63; equal values have equal hashes (-0.0 equals 0.0)."""
-        return ((values + 0.0).view(np.uint64) * _HASH) >> np.uint64(58)
+        mixed = (values + 0.0).view(np.uint64)
+        mixed *= _HASH
+        mixed >>= _TOP_BITS
+        return mixed.view(np.int64)
 
     def fixed_point(self, values: Floats) -> Floats:
         """Distance of each finite value from the centre in whole steps; NaN and infinity count as 0.
 
         Whole numbers below 2^53 add exactly, so sums do not depend on the order of the rows.
         """
-        steps = np.rint((values - self.center) * (1.0 / self.step))
+        steps = values - self.center
+        steps *= 1.0 / self.step
+        np.rint(steps, out=steps)
         np.clip(steps, -_REACH, _REACH, out=steps)
-        steps[~np.isfinite(values)] = 0.0
+        if not np.isfinite(values.sum()):
+            steps[~np.isfinite(values)] = 0.0
         return steps
 
     def describe(self, index: int) -> str:
@@ -105,6 +121,66 @@ class NumericBins:
         if self.is_single[index]:
             return format_number(left)
         return f"{format_number(left)}–{format_number(min(self.edges[index], self.high))}"
+
+
+class Grid(NamedTuple):
+    """A lookup table over even cells: three times as fast as a binary search for every value.
+
+    The bulk of the edges is cut into even cells. Most cells lie inside one bin; of the others, those with
+    up to two edges compare with them, and the rest (and all beyond the bulk) are searched. The result is
+    that of ``np.searchsorted(edges, values, side="right")``, exactly.
+
+    Attributes:
+        edges: left edges of all bins but the first.
+        scale, offset: cell of x = clip(x * scale + offset).
+        base: bin left of the first edge in a cell, or SEARCH, shape (cells,).
+        first, second: edges inside a cell, infinite where there is none, shape (cells,).
+        compares: whether any cell compares.
+    """
+
+    edges: Floats
+    scale: float
+    offset: float
+    base: NDArray[np.uint8]
+    first: Floats
+    second: Floats
+    compares: bool
+
+    @classmethod
+    def of(cls, edges: Floats) -> Grid:
+        """A grid over edges, from the second to the last but one: beyond them are the rare tails."""
+        trim = 2 if len(edges) >= 8 else 0
+        left, right = float(edges[trim]), float(edges[len(edges) - 1 - trim])
+        scale = (_CELLS - 4) / (right - left) if right > left else 1.0
+        if not np.isfinite(scale) or not np.isfinite(scale * left):
+            scale, left = 0.0, 0.0  # one cell for all: everything is searched
+        offset = 2.0 - left * scale
+        with np.errstate(over="ignore"):
+            places = np.clip(edges * scale + offset, 0, _CELLS - 1).astype(np.int32)
+        base = np.searchsorted(places, np.arange(_CELLS), side="left").astype(np.uint8)
+        inside = np.bincount(places, minlength=_CELLS)
+        first, second = np.full(_CELLS, np.inf), np.full(_CELLS, np.inf)
+        first[places[::-1]] = edges[::-1]
+        second[places] = np.where(inside[places] == 2, edges, np.inf)
+        compares = bool((inside[1:-1] == 2).any())  # single values: both of their edges share a cell
+        base[(inside > 2) | ((inside == 1) & (not compares))] = _SEARCH
+        base[[0, -1]] = _SEARCH
+        return cls(edges, scale, offset, base, first, second, compares)
+
+    def bins(self, values: Floats) -> NDArray[np.uint8]:
+        """Bin of each finite value, shape (n,)."""
+        places = values * self.scale
+        places += self.offset
+        np.clip(places, 0, _CELLS - 1, out=places)
+        at = places.astype(np.int32)
+        found = self.base.take(at)
+        hard = np.flatnonzero(found == _SEARCH)
+        if self.compares:
+            found += values >= self.first.take(at)
+            found += values >= self.second.take(at)
+        if len(hard):
+            found[hard] = np.searchsorted(self.edges, values[hard], side="right")
+        return found
 
 
 @dataclass(frozen=True)

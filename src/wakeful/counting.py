@@ -15,6 +15,7 @@ from wakeful.model import Column
 __all__ = ["Batch", "Derivation", "RowBatch", "count", "encode"]
 
 _UNIT = 2.0**20  # fixed-point steps per unit in the sums of the outcome table
+_CHUNK = 12_288  # values at a time: what is computed in between fits into the cache, and below malloc's mmap
 _FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
 
@@ -149,14 +150,31 @@ def _count_column(bins: Bins, values: Any, where: _Where) -> Floats:
     """All counts of one column, shape (slices, cells of the column)."""
     if isinstance(bins, CategoryBins):
         return _tabulate(where, values.astype(np.intp), bins.size + 2)
+    parts = range(0, max(len(values), 1), _CHUNK)
+    return sum(
+        (_count_numbers(bins, values[at : at + _CHUNK], [(codes[at : at + _CHUNK], n) for codes, n in where]))
+        for at in parts
+    )  # type: ignore[return-value]  # at least one part
+
+
+def _count_numbers(bins: NumericBins, values: Floats, where: _Where) -> Floats:
+    """All counts of a numeric column, shape (slices, cells of the column)."""
     cells, prints = bins.size + 2, bins.fingerprints
-    joint = bins.cells(values).astype(np.intp) * prints + bins.fingerprint(values).astype(np.intp)
+    joint = bins.cells(values).astype(np.intp)
+    joint *= prints
+    joint += bins.fingerprint(values)
     table = _tabulate(where, joint, cells * prints).reshape(-1, cells, prints)
     spread = table[:, : bins.size][:, ~bins.is_single].sum(axis=1)
     steps = bins.fixed_point(values)
-    rows = np.zeros(len(values), dtype=np.intp)
-    sums = [_tabulate(where, rows, 1, weights) for weights in (steps, steps * steps)]
+    sums = [_totals(where, weights) for weights in (steps, np.square(steps))]
     return np.concatenate([table.sum(axis=2), spread, *sums], axis=1)
+
+
+def _totals(where: _Where, weights: Floats) -> Floats:
+    """Sum of weights per slice, shape (slices, 1)."""
+    if not where:
+        return np.array([[weights.sum()]])
+    return _tabulate(where, np.zeros(len(weights), dtype=np.intp), 1, weights)
 
 
 def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: _Where) -> Floats:

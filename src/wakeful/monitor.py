@@ -199,14 +199,14 @@ class Monitor:
             return data
         if isinstance(data, list) and all(isinstance(row, Mapping) for row in data):
             return count(layout, RowBatch(data), self._derived)
-        from wakeful.tables import Table  # needs pyarrow, which a service that only observes rows has not
+        from wakeful.tables import Table, in_threads  # needs pyarrow, which a service that only observes rows has not
 
         table = Table(data)
         if layout.model.score.source not in table.schema.names:
             raise UnknownName("score column", layout.model.score.source, table.schema.names)
         counts = Counts.zero(layout)
-        for batch in table.batches(self._needed):
-            counts += count(layout, batch, self._derived)
+        for part in in_threads(lambda batch: count(layout, batch, self._derived), table.batches(self._needed)):
+            counts += part
         absent = {column.name for column in layout.model.columns if column.source not in table.schema.names}
         return Counts(layout, counts.vector, frozenset(absent - known))
 

@@ -15,10 +15,9 @@ _MOST_MESSAGES = 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --live, --strict and --monitor."""
+    """Add --live and --monitor; --strict is pytest's own, and asks the same of checks."""
     group = parser.getgroup("wakeful", "wakeful: checks of machine-learning models as tests")
     group.addoption("--live", metavar="DATA", help="rows that checks judge: a Parquet or CSV file")
-    group.addoption("--strict", action="store_true", help="the rows must support every assert; unsure fails")
     group.addoption("--monitor", metavar="MONITOR.py", help="monitor file of the `live` fixture")
 
 
@@ -88,7 +87,7 @@ def _report(config: pytest.Config, path: Path) -> Report:
     """The report of a monitor file on --live; computed once."""
     known = config.stash.setdefault(_REPORTS, {})
     if path not in known:
-        known[path] = _load(path).test(_live_data(config), strict=config.getoption("--strict"))
+        known[path] = _load(path).test(_live_data(config), strict=bool(config.getoption("strict")))
     return known[path]
 
 
@@ -122,4 +121,4 @@ def live(request: pytest.FixtureRequest) -> Any:
         if len(files) != 1:
             raise pytest.UsageError("the `live` fixture needs a monitor file: --monitor MONITOR.py")
         path = files[0]
-    return _load(Path(path)).on(_live_data(request.config), strict=request.config.getoption("--strict"))
+    return _load(Path(path)).on(_live_data(request.config), strict=bool(request.config.getoption("strict")))

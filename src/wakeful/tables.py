@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,7 +25,9 @@ try:
 except ImportError as error:
     raise MissingExtra("pyarrow", "history", "reading tables") from error
 
-__all__ = ["ArrowBatch", "Table"]
+__all__ = ["ArrowBatch", "Table", "in_threads"]
+
+_Result = TypeVar("_Result")
 
 _BATCH = 65_536
 
@@ -155,7 +159,9 @@ class Table:
             table = self._table if wanted is None else self._table.select(wanted)
             yield from table.to_batches(max_chunksize=_BATCH)
         elif self._file is not None and self._file.suffix == ".parquet":
-            with pq.ParquetFile(self._file, pre_buffer=True) as file:
+            # pre_buffer would keep the whole compressed file in memory until the last batch
+            texts = [field.name for field in self.schema if pa.types.is_string(field.type)]
+            with pq.ParquetFile(self._file, pre_buffer=False, read_dictionary=texts) as file:
                 yield from file.iter_batches(batch_size=_BATCH, columns=wanted)
         elif self._file is not None and self._file.suffix == ".csv":
             with _open_csv(self._file) as reader:
@@ -166,6 +172,23 @@ class Table:
                 for at in range(file.num_record_batches):
                     batch = file.get_batch(at)
                     yield batch if wanted is None else batch.select(wanted)
+
+
+def in_threads(function: Callable[[ArrowBatch], _Result], batches: Iterable[ArrowBatch]) -> Iterator[_Result]:
+    """The function of every batch, in their order, computed by as many threads as there are cores.
+
+    numpy lets go of the interpreter while it calculates. At most two batches a thread wait at a time, so
+    memory stays flat.
+    """
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[_Result]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(function, batch))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _existing(path: Path) -> Path:

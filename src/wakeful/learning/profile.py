@@ -35,8 +35,8 @@ class ColumnProfile:
         """Widen the range by the finite values."""
         finite = values[np.isfinite(values)]
         if len(finite):
-            self.low = min(self.low, float(finite.min()))
-            self.high = max(self.high, float(finite.max()))
+            self.low = min(self.low, float(finite.min()) + 0.0)  # -0.0 becomes 0.0
+            self.high = max(self.high, float(finite.max()) + 0.0)
 
     def see_categories(self, column: Any) -> None:
         """Count values; of too many, the rare ones are forgotten."""
@@ -125,7 +125,7 @@ class _Sampler:
     def add(self, batch: ArrowBatch) -> None:
         numbers = np.arange(self.rows, self.rows + len(batch), dtype=np.uint64)
         self.rows += len(batch)
-        self._parts.append((_splitmix(numbers), pa.Table.from_batches([batch.record_batch])))
+        self._parts.append((_splitmix(numbers), pa.Table.from_batches([batch.record_batch]).cast(self._schema)))
         self._held += len(batch)
         if self._held > 2 * self._size:
             self._shrink()
