@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -36,7 +37,8 @@ class Spread(NamedTuple):
 def in_turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Seconds]]:
     """Run every contender once unmeasured, then all of them ``rounds`` times in turns.
 
-    In turns, so that whatever else the machine does hits all of them alike.
+    In turns, so that whatever else the machine does hits all of them alike. A contender that returns
+    ``Seconds`` has measured itself.
     """
     for run in contenders.values():
         run()
@@ -44,8 +46,9 @@ def in_turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[s
     for _ in range(rounds):
         for name, run in contenders.items():
             wall, cpu = time.perf_counter(), _cpu()
-            run()
-            taken[name].append(Seconds(time.perf_counter() - wall, _cpu() - cpu))
+            found = run()
+            here = Seconds(time.perf_counter() - wall, _cpu() - cpu)
+            taken[name].append(found if isinstance(found, Seconds) else here)
     return taken
 
 
@@ -55,15 +58,27 @@ def ratios(ours: Sequence[Seconds], theirs: Sequence[Seconds]) -> tuple[Spread, 
     return Spread.of([a.wall / b.wall for a, b in pairs]), Spread.of([a.cpu / b.cpu for a, b in pairs])
 
 
-def process(*command: str) -> Callable[[], None]:
-    """Run a command to its end; exit code 1 is a failing check, anything above an error."""
+def process(*command: str) -> Callable[[], str]:
+    """Run a command to its end and return what it prints; exit code 1 is a failing check."""
 
-    def run() -> None:
+    def run() -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode > 1:
             raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     return run
+
+
+def statement(line: str, *, after: str = "pass") -> Callable[[], Seconds]:
+    """Run one line of Python in a fresh process, measured there, once ``after`` has run."""
+    program = (
+        f"import time; {after}\n"
+        f"wall, cpu = time.perf_counter(), time.process_time()\n{line}\n"
+        "print(time.perf_counter() - wall, time.process_time() - cpu)"
+    )
+    run = process(sys.executable, "-c", program)
+    return lambda: Seconds(*map(float, run().split()))
 
 
 def _cpu() -> float:

@@ -1,7 +1,7 @@
 """The figures of the README, measured here: `make bench`, or `python bench/run.py --help`.
 
-Everything runs on made-up data in a temporary folder. A ratio compares runs that were taken in turns, so it
-means more than the seconds do. Where this machine is busy, trust CPU ratios more than wall-clock ones.
+Everything runs on made-up data in a temporary folder. Ratios compare runs that were taken in turns, so they
+mean more than seconds do. On a busy machine, CPU says more than wall-clock time.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from data import files
 from measure import Seconds, Spread, ratios
 from rich.console import Console
 from rich.table import Table
-from startup import commands, imports, test_runs
+from startup import commands, imports, pytest_runs
 
-COUNTING_TARGET = 1.5  # x the time DuckDB takes to read and sum the same columns
-IMPORT_TARGET = 100  # ms
-PLUGIN_TARGET = 50  # ms
+BASELINE = "DuckDB sums"
+COUNTING_TARGET = 1.5  # x the time DuckDB takes to read and sum the same columns, wall and CPU
+IMPORT_TARGETS = {"import wakeful": 100, "the pytest plugin": 50}  # ms
 
 
 def main() -> None:
@@ -38,11 +38,11 @@ def main() -> None:
         made = files(folder, options.rows)
         if options.profile:
             for file in made:
-                console.print(f"\n[bold]{file.name}[/bold]\n{profile(file)}", markup=True)
+                console.print(f"\n{file.name}\n{profile(file)}", markup=False)
             return
         console.print(_counting_table([counting(file, options.rounds) for file in made]))
-        console.print(_import_table(imports(2 * options.rounds), test_runs(folder, 2 * options.rounds)))
-        console.print(_command_table(commands(folder, made[1::2], options.rounds)))
+        started = imports(2 * options.rounds) | pytest_runs(folder, options.rounds)
+        console.print(_process_table(started | commands(folder, made[1::2], options.rounds), IMPORT_TARGETS))
 
 
 def _options() -> argparse.Namespace:
@@ -61,57 +61,34 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _counting_table(measured: list[Counting]) -> Table:
-    table = _table(
-        f"From Parquet to verdicts; target: verdicts in at most {COUNTING_TARGET} x DuckDB's time",
-        "file", "run", "wall s", "CPU s", "wall x DuckDB", "CPU x DuckDB",
-    )  # fmt: skip
+    table = _table("From Parquet to verdicts", "", "wall s", "CPU s", "wall x DuckDB", "CPU x DuckDB", "target")
     for file, taken in measured:
-        baseline = taken["DuckDB sums"]
+        table.add_row(f"[bold]{file.name}[/bold]")
         for name, runs in taken.items():
-            wall, cpu = ratios(runs, baseline)
-            compared = ["", ""] if runs is baseline else [wall.text(), cpu.text()]
+            compared = ratios(runs, taken[BASELINE])
+            shown = ["", ""] if name == BASELINE else [one.text() for one in compared]
+            target = ""
             if name == "wakeful verdicts":
-                compared = [_judged(text, spread.median, COUNTING_TARGET) for text, spread in zip(compared, (wall, cpu), strict=True)]
-            table.add_row(file.name, name, *_seconds(runs), *compared)
-        table.add_section()
+                target = _target(max(one.median for one in compared), COUNTING_TARGET, "x")
+            table.add_row(f"  {name}", *_seconds(runs), *shown, target)
     return table
 
 
-def _import_table(imported: dict[str, list[Seconds]], tested: dict[str, list[Seconds]]) -> Table:
-    table = _table(
-        "Fresh processes: wall-clock ms over the process without it",
-        "what", "over", "ms", "target",
-    )  # fmt: skip
-    rows = [
-        ("import numpy", imported, "numpy", "nothing", None),
-        ("import wakeful", imported, "wakeful", "nothing", IMPORT_TARGET),
-        ("from wakeful import Monitor", imported, "wakeful.Monitor", "nothing", IMPORT_TARGET),
-        ("import wakeful.pytest_plugin", imported, "pytest and the plugin", "pytest", PLUGIN_TARGET),
-        ("a run of pytest with the plugin", tested, "with", "without", PLUGIN_TARGET),
-    ]
-    for what, taken, name, baseline, target in rows:
-        over = Spread.of([a.wall - b.wall for a, b in zip(taken[name], taken[baseline], strict=True)])
-        text = over.text(0, 1e3)
-        if target is not None:
-            text = _judged(text, over.median * 1e3, target)
-        table.add_row(what, {"nothing": "python", "pytest": "import pytest", "without": "pytest without it"}[baseline], text, f"< {target}" if target else "")
-    return table
-
-
-def _command_table(taken: dict[str, list[Seconds]]) -> Table:
-    table = _table("Whole processes, from start to exit", "command", "wall s", "CPU s")
+def _process_table(taken: dict[str, list[Seconds]], targets: dict[str, int]) -> Table:
+    table = _table("Fresh processes", "", "wall ms", "CPU ms", "target")
     for name, runs in taken.items():
-        table.add_row(name, *_seconds(runs))
+        least = 1e3 * Spread.of([one.wall for one in runs]).median
+        target = _target(least, targets[name], "ms") if name in targets else ""
+        table.add_row(name, *_seconds(runs, 0, 1e3), target)
     return table
 
 
-def _seconds(runs: list[Seconds]) -> tuple[str, str]:
-    return Spread.of([one.wall for one in runs]).text(), Spread.of([one.cpu for one in runs]).text()
+def _seconds(runs: list[Seconds], digits: int = 2, unit: float = 1.0) -> list[str]:
+    return [Spread.of(one).text(digits, unit) for one in zip(*runs, strict=True)]
 
 
-def _judged(text: str, value: float, target: float) -> str:
-    colour = "green" if value <= target else "red"
-    return f"[{colour}]{text} {'✓' if value <= target else '✗'}[/{colour}]"
+def _target(value: float, most: float, unit: str) -> str:
+    return f"[green]✓ ≤ {most:g} {unit}[/green]" if value <= most else f"[red]✗ ≤ {most:g} {unit}[/red]"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from counting import monitor_of, summing
 from data import File
-from measure import Seconds, in_turns, process
+from measure import Seconds, in_turns, process, statement
 
 PYTHON = sys.executable
 WAKEFUL = str(Path(PYTHON).with_name("wakeful"))
@@ -16,25 +16,24 @@ DEMO = Path(__file__).parent.parent / "examples" / "loans" / "demo.py"
 
 
 def imports(rounds: int) -> dict[str, list[Seconds]]:
-    """Processes that import one thing; what Python itself takes is `nothing`."""
-    lines = {
-        "nothing": "pass",
-        "numpy": "import numpy",
-        "wakeful": "import wakeful",
-        "wakeful.Monitor": "from wakeful import Monitor",  # `import wakeful` alone loads nothing yet
-        "pytest": "import pytest",
-        "pytest and the plugin": "import pytest, wakeful.pytest_plugin",
+    """What one import takes in a process that has imported nothing yet."""
+    runs = {
+        "import numpy": statement("import numpy"),
+        "import wakeful": statement("import wakeful"),
+        "from wakeful import Monitor": statement("from wakeful import Monitor"),  # what the first use loads
+        "the pytest plugin": statement("import wakeful.pytest_plugin", after="import pytest"),
     }
-    return in_turns({name: process(PYTHON, "-c", line) for name, line in lines.items()}, rounds)
+    return in_turns(runs, rounds)
 
 
-def test_runs(folder: Path, rounds: int) -> dict[str, list[Seconds]]:
-    """A test run of somebody who does not use wakeful, without and with the plugin installed."""
+def pytest_runs(folder: Path, rounds: int) -> dict[str, list[Seconds]]:
+    """pytest on one test that does not use wakeful, without the installed plugin and with it."""
     (folder / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    test = str(folder / "test_nothing.py")
     pytest = (PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(folder))
     runs = {
-        "without": process(*pytest, "-p", "no:wakeful", str(folder / "test_nothing.py")),
-        "with": process(*pytest, str(folder / "test_nothing.py")),
+        "pytest, one test, without the plugin": process(*pytest, "-p", "no:wakeful", test),
+        "pytest, one test, with the plugin": process(*pytest, test),
     }
     return in_turns(runs, rounds)
 
@@ -44,9 +43,7 @@ def commands(folder: Path, files: list[File], rounds: int) -> dict[str, list[Sec
     demo = folder / "demo"
     subprocess.run([PYTHON, DEMO, demo], check=True, stdout=subprocess.DEVNULL)
     runs = {
-        "wakeful test, demo": process(
-            WAKEFUL, "test", str(demo / "monitor_loans.py"), str(demo / "validation.parquet")
-        )
+        "wakeful test, demo": process(WAKEFUL, "test", str(demo / "monitor_loans.py"), str(demo / "validation.parquet"))
     }
     for file in files:
         line = f"import duckdb; duckdb.sql({summing(file.path)!r}).fetchall()"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from wakeful.bins import CategoryBins, Floats, Ints
-from wakeful.encoding import INVALID, MISSING, clock_cells
+from wakeful.encoding import INVALID, MISSING, clock_cells, encode_categories
 
 __all__ = ["categories_of", "clock_of", "numbers_of", "plain"]
 
@@ -52,8 +52,11 @@ def categories_of(column: Any, bins: CategoryBins) -> Ints:
     if wanted is None or wanted not in bins.types:
         return _where_null(column, np.full(len(column), invalid, dtype=np.intp), missing)
     known = [(value, at) for (kind, value), at in bins.index.items() if kind is wanted]
+    if pa.types.is_uint64(column.type):
+        return encode_categories(column.to_pylist(), bins)  # beyond the largest int64
     if wanted is int:
-        column = pc.cast(column, pa.int64(), safe=False)
+        column = pc.cast(column, pa.int64())
+        known = [(value, at) for value, at in known if -(2**63) <= int(value) < 2**63]
     names = pa.array([value for value, _ in known], type=column.type)
     cell = np.array([at for _, at in known] + [bins.unknown], dtype=np.intp)
     place = pc.fill_null(pc.index_in(column, value_set=names), len(known)).to_numpy(zero_copy_only=False)

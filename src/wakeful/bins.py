@@ -1,12 +1,13 @@
 """How the values of a column fall into bins: fixed once, when a reference is learnt.
 
 A column's *cells* are its value bins followed by ``missing`` and ``invalid``. Numeric columns also have
-64 *fingerprint* cells (a hash of the value: a single value that suddenly holds a share of the traffic
+128 *fingerprint* cells (a hash of the value: a single value that suddenly holds a share of the traffic
 raises one of them, which no shift of a continuous distribution does) and two sums for mean and variance.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -21,7 +22,7 @@ Ints: TypeAlias = NDArray[np.intp]
 Category: TypeAlias = str | int | bool
 
 _HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplicative hashing, Knuth vol. 3, 6.4
-_TOP_BITS = np.uint64(58)
+_TOP_BITS = np.uint64(57)
 _STEPS = 65_536  # the seen range is this many fixed-point steps wide
 _CELLS = 4096  # of a lookup table: it stays in the fastest cache
 _SEARCH = 255  # in a lookup table: this cell does not decide
@@ -46,12 +47,12 @@ class NumericBins:
     singles: tuple[float, ...]
     center: float
 
-    fingerprints = 64
+    fingerprints = 128
 
     @cached_property
     def edges(self) -> Floats:
         """Left edges of all bins but the first, strictly increasing, shape (bins - 1,)."""
-        after = [float(np.nextafter(value, np.inf)) for value in (*self.singles, self.high)]
+        after = [math.nextafter(value, math.inf) for value in (*self.singles, self.high)]
         return np.unique(np.array([self.low, *self.cuts, *self.singles, *after], dtype=float))
 
     @property
@@ -85,6 +86,7 @@ class NumericBins:
     def _grid(self) -> Grid:
         return Grid.of(self.edges)
 
+    @np.errstate(over="ignore", invalid="ignore")  # a sum of huge or infinite values
     def cells(self, values: Floats) -> NDArray[np.uint8]:
         """Cell of each value, shape (n,): a value bin, then missing (NaN), then invalid (infinite)."""
         if len(values) >= _GRID_PAYS and np.isfinite(values.sum()):
@@ -92,7 +94,7 @@ class NumericBins:
         return self._cell_of[np.searchsorted(self._search, values, side="right")]
 
     def fingerprint(self, values: Floats) -> NDArray[np.int64]:
-        """A hash of each value in 0 … 63; equal values have equal hashes (-0.0 equals 0.0)."""
+        """A hash of each value in 0 … 127; equal values have equal hashes (-0.0 equals 0.0)."""
         mixed = (values + 0.0).view(np.uint64)
         mixed *= _HASH
         mixed >>= _TOP_BITS
@@ -117,9 +119,9 @@ class NumericBins:
             return f"below {format_number(self.low)}"
         if index == self.size - 1:
             return f"above {format_number(self.high)}"
-        left = self.edges[index - 1]
         if self.is_single[index]:
-            return format_number(left)
+            return format_number(self.edges[index - 1])
+        left = self.edges[index - 2 if self.is_single[index - 1] else index - 1]
         return f"{format_number(left)}–{format_number(min(self.edges[index], self.high))}"
 
 

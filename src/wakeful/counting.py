@@ -60,27 +60,35 @@ class RowBatch:
         """Whether any row has that column."""
         return any(name in row for row in self._rows)
 
-    def values(self, name: str) -> Sequence[Any]:
-        """The column as it came; None where a row lacks it."""
+    def _column(self, name: str) -> list[Any]:
         return [row.get(name) for row in self._rows]
+
+    def values(self, name: str) -> Sequence[Any]:
+        """The column as numpy numbers where all that is there is numeric, else as a list, None where missing."""
+        values = self._column(name)
+        if not encoding.are_numbers(values):
+            return values
+        whole = all(isinstance(value, int) for value in values)
+        return np.array(values) if whole else encoding.encode_numbers(values)  # type: ignore[return-value]
 
     def numbers(self, name: str) -> Floats:
         """The column as float64."""
-        return encoding.encode_numbers(self.values(name))
+        return encoding.encode_numbers(self._column(name))
 
     def categories(self, name: str, bins: CategoryBins) -> Ints:
         """The column as cells."""
-        return encoding.encode_categories(self.values(name), bins)
+        return encoding.encode_categories(self._column(name), bins)
 
     def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
         """The hour or weekday of a datetime column as cells."""
-        return encoding.encode_clock(self.values(name), part, bins)
+        return encoding.encode_clock(self._column(name), part, bins)
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """The rows themselves."""
         return self._rows
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers beyond all reason are clipped or invalid
 def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None = None) -> Counts:
     """Count a batch.
 
@@ -204,12 +212,10 @@ def _binary(layout: Layout, batch: Batch, scores: Floats) -> _Outcome:
     model = layout.model
     labels = _labels(layout, batch)
     truth = np.select([labels == 0, labels == 1, np.isnan(labels)], [0, 1, 2], default=3)
+    flagged = np.zeros(len(batch), dtype=bool) if model.threshold is None else scores >= model.threshold
     if model.decision is not None and batch.has(model.decision):
-        flagged = _is_one(batch, model.decision)
-    elif model.threshold is not None:
-        flagged = scores >= model.threshold
-    else:
-        flagged = np.zeros(len(batch), dtype=bool)
+        decided = batch.numbers(model.decision)
+        flagged = np.where(np.isnan(decided), flagged, decided == 1.0)
     p = np.clip(np.nan_to_num(scores, nan=0.5, posinf=0.5, neginf=0.5), 0.0, 1.0)
     tiny = np.finfo(float).eps  # as scikit-learn's log_loss clips
     right = np.clip(np.where(truth == 1, p, 1.0 - p), tiny, 1.0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from wakeful.bins import CategoryBins, Floats, Ints
 
-__all__ = ["clock_cells", "encode_categories", "encode_clock", "encode_numbers"]
+__all__ = ["are_numbers", "clock_cells", "encode_categories", "encode_clock", "encode_numbers"]
 
 MISSING, INVALID = np.nan, np.inf
 
@@ -25,6 +25,11 @@ def encode_numbers(values: Sequence[Any]) -> Floats:
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         return values.astype(float)
     return np.fromiter((_number(value) for value in values), dtype=float, count=len(values))
+
+
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Whether every value that is not missing is a real number, and no truth value."""
+    return all(_is_null(value) or (isinstance(value, numbers.Real) and not isinstance(value, bool)) for value in values)
 
 
 def _number(value: Any) -> float:
@@ -58,7 +63,7 @@ def _category(value: Any, bins: CategoryBins) -> int:
     if isinstance(value, float):
         if value != value:
             return missing
-        if not value.is_integer():
+        if not value.is_integer() or abs(value) >= 2**53:
             return invalid
         value = int(value)  # integers with gaps arrive as floats from pandas
     if type(value) not in bins.types:
@@ -78,9 +83,11 @@ def _clock(value: Any, part: str, bins: CategoryBins) -> int:
         value = value.astype("datetime64[us]").item()
         if value is None:
             return bins.size
-    if not isinstance(value, dt.datetime):
+    if not isinstance(value, dt.date):
         return bins.size + 1
-    return value.hour if part == "hour" else value.weekday()
+    if part == "hour":
+        return value.hour if isinstance(value, dt.datetime) else 0  # a date is its midnight
+    return value.weekday()
 
 
 def clock_cells(seconds: Ints, part: str) -> Ints:

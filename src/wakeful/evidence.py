@@ -250,15 +250,19 @@ class Quantile(NamedTuple):
     n: float
 
     def _at(self, level: float) -> float:
-        return float(np.interp(level, self.cumulative, self.points))
+        """The smallest point below which so many rows lie; for none, where the first row's bin begins."""
+        at = int(np.searchsorted(self.cumulative, level, side="left" if level > 0 else "right"))
+        ends = slice(max(at - 1, 0), at + 1)
+        return float(np.interp(level, self.cumulative[ends], self.points[ends]))
 
     def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
         """The quantile; its bounds are the quantiles at the bounds of the share below it."""
         if not self.n > 0:
             return NOTHING
         low, high = share_bounds(self.level * self.n, self.n, alpha, rho)
-        value = self._at(self.level)
-        return Estimate(value, self._at(low), self._at(high), float(self.n))
+        below = self._at(low) if low > 0 else float(self.points[0])
+        above = self._at(high) if high < 1 else float(self.points[-1])
+        return Estimate(self._at(self.level), below, above, float(self.n))
 
 
 class Exact(NamedTuple):
@@ -313,20 +317,27 @@ class Worst:
 class Lost:
     """Reference share of the values that no longer occur.
 
-    A value counts towards ``low`` only if seeing none of it would be incredible even at a fifth of its
+    A value counts towards ``low`` only if seeing none of it would be incredible even at a fraction of its
     reference share, and if healthy windows do not stray that far by themselves.
+
+    Attributes:
+        usual: reference share of each value, shape (k,).
+        counts: live rows of each, shape (k,).
+        n: live rows.
+        fraction: of its share to which each value may fall, shape (k,).
     """
 
     usual: Floats
     counts: Floats
     n: float
+    fraction: Floats
 
     def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
         """The share lost with its bounds."""
         if not self.n > 0:
             return NOTHING
         p, gone, each = self.usual, self.counts == 0, alpha / max(1, len(self.usual))
-        rare = -self.n * np.log1p(-np.minimum(p, 1.0) / 5) <= math.log(1 / each)
+        rare = -self.n * np.log1p(-p * self.fraction) <= math.log(1 / each)
         stray = p <= z_of(each) * np.sqrt(rho * p * (1 - p))
         value = float(p[gone].sum())
         return Estimate(value, float(p[gone & ~rare & ~stray].sum()), value, float(self.n))

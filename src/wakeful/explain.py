@@ -20,6 +20,7 @@ __all__ = ["Cause", "explain"]
 
 EVERYTHING = Slice(None, None)
 
+_ERROR_RATE = 0.001  # in one of a thousand healthy windows noise is listed: an explanation wakes nobody
 _WEIGHT_OF_FAULTS = 0.5  # a broken column is the culprit even where it matters little for the score
 _WEIGHT_OF_SHIFTS = 0.05
 _SCORE_IMPORTANCE = 0.3  # the score shifts because features do: it comes first only where none does
@@ -57,7 +58,7 @@ class Cause(NamedTuple):
         }
 
 
-def explain(reference: Reference, counts: Counts, alpha: float) -> list[Cause]:
+def explain(reference: Reference, counts: Counts) -> list[Cause]:
     """Columns that depart from the reference, most telling first.
 
     Faults come before shifts, faults of features before those of the score, and each is ranked by
@@ -66,8 +67,8 @@ def explain(reference: Reference, counts: Counts, alpha: float) -> list[Cause]:
     Args:
         reference: what healthy traffic looks like.
         counts: of the live rows.
-        alpha: error rate of each comparison; a cause is listed only if its bounds exclude noise.
     """
+    alpha = _ERROR_RATE / max(1, len(reference.model.columns))
     causes = [
         cause for column in reference.model.columns for cause in _of_column(reference, counts, column.name, alpha)
     ]
@@ -89,7 +90,8 @@ def _of_column(reference: Reference, counts: Counts, name: str, alpha: float) ->
     if found is None:
         return
     part, kind, finding = found
-    weight = importance + (_WEIGHT_OF_FAULTS if kind == "fault" else _WEIGHT_OF_SHIFTS)
+    weight = importance + (_ERROR_RATE = 0.001  # in one of a thousand healthy windows noise is listed: an explanation wakes nobody
+_WEIGHT_OF_FAULTS if kind == "fault" else _WEIGHT_OF_SHIFTS)
     group = 0 if kind == "shift" else 1 if is_score else 2
     where = f"{name} in {part}" if part.segment is not None else name
     yield Cause(name, part, kind, finding.excess, f"{where}: {finding.text}", (group, finding.excess * weight))

@@ -106,6 +106,16 @@ def leaves_of(node: Node) -> Iterator[Leaf]:
             yield from leaves_of(one)
 
 
+def at_element(node: Node, key: Key) -> Node:
+    """The tree of one element: every leaf asked of its own column and slice alone."""
+    if isinstance(node, Leaf):
+        column, part = node.at(key)
+        return node._replace(columns=None if column is None else (column,), parts=(part,))
+    if isinstance(node, Op):
+        return node._replace(operands=tuple(at_element(one, key) for one in node.operands))
+    return node
+
+
 def on_reference(node: Node) -> Node:
     """The same tree, asked of the reference throughout."""
     if isinstance(node, Leaf):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from wakeful.errors import DataError, UnknownName
@@ -42,7 +43,8 @@ class Model:
         features: the counted input columns, derived ones included.
         score: the model's answer: a score, a predicted class or a predicted number.
         threshold: binary only: a score at or above it is flagged.
-        decision: binary only: column that says whether the row was flagged.
+        decision: binary only: column that says whether the row was flagged; the threshold says it where
+            the decision is missing.
         label: the outcome, once known.
         holdout: boolean column: flagged by the model, but let through at random.
         id, time: names of the identifier and the event-time column.
@@ -71,17 +73,20 @@ class Model:
                 "right. Name the column with the true outcome as label."
             )
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Every counted column: the features, then the score."""
         return (*self.features, self.score)
 
     def column(self, name: str) -> Column:
         """The column of that name; raises UnknownName with near misses."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise UnknownName("column", name, [column.name for column in self.columns])
+        if name not in self._by_name:
+            raise UnknownName("column", name, self._by_name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
 
     def expand(self, names: Sequence[str]) -> tuple[Column, ...]:
         """Columns of these names; a datetime's own name stands for all its parts."""

@@ -168,7 +168,7 @@ class Monitor:
 
     @property
     def least_alpha(self) -> float:
-        """The smallest error rate of any comparison: what an explanation must pass too."""
+        """The smallest error rate of any comparison."""
         rates = [self.alpha(check, one) for check in self.checks for one in self.assertions(check)]
         return min(rates, default=STRICT_ERROR_RATE)
 
@@ -196,18 +196,22 @@ class Monitor:
                 "the monitor computes. Define it with @monitor.column, or learn the reference again."
             )
         if isinstance(data, Counts):
-            return data
+            return Counts.zero(layout) + data  # raises where they were counted with another reference
         if isinstance(data, list) and all(isinstance(row, Mapping) for row in data):
+            if data and not any(layout.model.score.source in row for row in data):
+                raise UnknownName("score column", layout.model.score.source, data[0])
             return count(layout, RowBatch(data), self._derived)
         from wakeful.tables import Table, in_threads  # needs pyarrow, which a service that only observes rows has not
 
         table = Table(data)
-        if layout.model.score.source not in table.schema.names:
-            raise UnknownName("score column", layout.model.score.source, table.schema.names)
+        names = table.schema.names
+        if layout.model.score.source not in names:
+            raise UnknownName("score column", layout.model.score.source, names)
         counts = Counts.zero(layout)
         for part in in_threads(lambda batch: count(layout, batch, self._derived), table.batches(self._needed)):
             counts += part
-        absent = {column.name for column in layout.model.columns if column.source not in table.schema.names}
+        present = set(names)
+        absent = {column.name for column in layout.model.columns if column.source not in present}
         return Counts(layout, counts.vector, frozenset(absent - known))
 
     @property
@@ -248,7 +252,6 @@ class Monitor:
         """
         if not self.checks:
             raise DataError("the monitor has no checks. Register one with @monitor.check().")
-        alpha = self.least_alpha
         counts = self.count(data)
         if not counts.rows:
             raise DataError("the data have no rows, so there is nothing to judge. Give at least one.")
@@ -260,8 +263,7 @@ class Monitor:
                 window = Window(self.reference, counts, rate, strict)
                 for judged in window.judge(one.comparison, check.min_n):
                     verdicts.append(Verdict(check.name, one.source, check.severity, judged, one.line, one.note))
-        explanation = explain(self.reference, counts, alpha)
-        return Report(verdicts, explanation, counts.rows, 1 - alpha, strict, counts)
+        return Report(verdicts, explain(self.reference, counts), counts.rows, 1 - self.least_alpha, strict, counts)
 
 
 def _elements(comparison: Comparison) -> int:
@@ -286,7 +288,7 @@ class _Derived:
         if arguments is None:
             return [self._of_row(row) for row in batch.rows()]
         try:
-            columns = [batch.values(name) if batch.has(name) else [None] * len(batch) for name in arguments]
+            columns = [batch.values(name) if batch.has(name) else np.full(len(batch), np.nan) for name in arguments]
             with np.errstate(all="ignore"):
                 values = self.function(*columns)
             return values if len(values) == len(batch) else [np.inf] * len(batch)

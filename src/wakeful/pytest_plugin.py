@@ -25,6 +25,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect the checks of monitor files that are named on the command line."""
     if file_path.suffix != ".py" or not parent.session.isinitpath(file_path):
         return None
+    if any(file_path.match(pattern) for pattern in parent.config.getini("python_files")):
+        return None  # a file of ordinary tests, which may well make a monitor
     if "wakeful.Monitor(" not in file_path.read_text(encoding="utf-8", errors="replace"):
         return None
     return MonitorFile.from_parent(parent, path=file_path)

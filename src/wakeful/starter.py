@@ -215,7 +215,7 @@ def _at_most(reference: Reference, windows: list[Counts], name: str) -> str:
 
 def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Check]:
     model = reference.model
-    page = {"window": "1h", "page": "on-call"}
+    page = {"window": "6h", "page": "on-call"}
     asserts = [f"live.score.d1() <= {_shift_limit(reference, windows)}"]
     if model.task == "binary" and (model.threshold is not None or model.decision is not None):
         low, high = _flagged_limits(reference, windows)
@@ -228,13 +228,13 @@ def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Che
     )
     broken = [
         "live.score.missing() <= live.reference.score.missing() + 0.01",
-        "live.score.invalid() <= 0.005",
+        "live.score.invalid() <= live.reference.score.invalid() + 0.005",
     ]
     if model.task != "multiclass":
-        broken.append("live.score.out_of_range() <= 0.01")
+        broken.append("live.score.out_of_range() <= live.reference.score.out_of_range() + 0.005")
     else:
-        broken.append("live.score.unseen() <= 0.005")
-    broken += ["live.score.spike() <= 0.01", "live.score.vanished() <= 0.02"]
+        broken.append("live.score.unseen() <= live.reference.score.unseen() + 0.005")
+    broken += ["live.score.spike() <= 0.005", "live.score.vanished() <= 0.02"]
     yield _Check(
         "answers_are_real",
         page | {"fear": "The model answers with a constant, a fallback, or nothing"},
@@ -276,17 +276,17 @@ def _fault_checks(reference: Reference) -> Iterator[_Check]:
         return
     asserts = [
         "live.features.missing() <= live.reference.features.missing() + 0.02",
-        "live.features.invalid() <= 0.005",
+        "live.features.invalid() <= live.reference.features.invalid() + 0.005",
     ]
-    asserts.append("live.features.unseen() <= live.reference.features.unseen() + 0.01")
+    asserts.append("live.features.unseen() <= live.reference.features.unseen() + 0.005")
     if "numeric" in kinds:
-        asserts.append("live.features.out_of_range() <= 0.01")
-    asserts.append("live.features.spike() <= 0.01")
+        asserts.append("live.features.out_of_range() <= live.reference.features.out_of_range() + 0.005")
+    asserts.append("live.features.spike() <= 0.005")
     if kinds & {"numeric", "categorical", "boolean"}:
         asserts.append("live.features.vanished() <= 0.02")
     yield _Check(
         "inputs_are_whole",
-        {"window": "1h", "ticket": "ml-team", "fear": "The model decides on broken data"},
+        {"window": "6h", "ticket": "ml-team", "fear": "The model decides on broken data"},
         [
             "Missing, of the wrong type, never seen in training, beyond its range, one value that suddenly",
             "holds a share of the rows (an error code, a default), and values that no longer occur.",
@@ -305,5 +305,5 @@ def _fault_checks(reference: Reference) -> Iterator[_Check]:
             },
             ["What breaks for one part of the traffic may drown in the whole."],
             [f"{apart}.missing() <= {usual}.missing() + 0.05"]
-            + ([f"{apart}.out_of_range() <= 0.02"] if "numeric" in kinds else []),
+            + ([f"{apart}.out_of_range() <= {usual}.out_of_range() + 0.02"] if "numeric" in kinds else []),
         )

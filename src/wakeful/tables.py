@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +33,7 @@ __all__ = ["ArrowBatch", "Table", "in_threads"]
 _Result = TypeVar("_Result")
 
 _BATCH = 65_536
+_ROW_LABELS = re.compile(r"__index_level_\d+__|")  # what pandas calls its index in Parquet and Arrow, and in CSV
 
 
 class ArrowBatch:
@@ -53,6 +57,8 @@ class ArrowBatch:
     def values(self, name: str) -> Any:
         """The column as numpy numbers where it is numeric, else as a list of Python values."""
         column = self.column(name)
+        if pa.types.is_null(column.type):
+            return arrow.numbers_of(column)
         if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
             return column.to_numpy(zero_copy_only=False)
         return column.to_pylist()
@@ -80,14 +86,15 @@ class Table:
 
     Args:
         data: a path to a ``.parquet`` or ``.csv`` file; an object with ``__arrow_c_stream__`` (pandas,
-            Polars, PyArrow, DuckDB); or a mapping from column name to a sequence of values.
+            Polars, PyArrow, DuckDB); or a mapping from column name to a sequence of values. The row labels
+            (unnamed index) of a pandas frame are no column.
 
     Raises:
         DataError: the data cannot be read, have duplicate column names, or are of another type.
     """
 
     def __init__(self, data: object) -> None:
-        self._spool: tempfile.TemporaryDirectory[str] | None = None
+        self._spool: _Spool | None = None
         self._file: Path | None = None
         self._table: Any = None
         if isinstance(data, str | os.PathLike):
@@ -117,9 +124,9 @@ class Table:
             if not isinstance(data, pa.RecordBatchReader) and _is_in_memory(data):
                 self._table = reader.read_all()
                 return
-            self._spool = tempfile.TemporaryDirectory(prefix="wakeful-")
-            self._file = Path(self._spool.name) / "stream.arrow"
-            with pa.OSFile(str(self._file), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
+            self._spool = _Spool()
+            self._file = self._spool.directory / "stream.arrow"
+            with pa.OSFile(str(self._file), "wb") as sink, pa.ipc.new_stream(sink, reader.schema) as writer:
                 for batch in reader:
                     writer.write_batch(batch)
         except (pa.ArrowException, ValueError, TypeError) as error:
@@ -130,13 +137,16 @@ class Table:
 
     @property
     def schema(self) -> Any:
-        """The pyarrow schema."""
+        """The pyarrow schema, without the row labels that pandas adds."""
+        return pa.schema([field for field in self._raw_schema() if not _ROW_LABELS.fullmatch(field.name)])
+
+    def _raw_schema(self) -> Any:
         if self._table is not None:
             return self._table.schema
         assert self._file is not None
         if self._file.suffix == ".arrow":
-            with pa.ipc.open_file(str(self._file)) as file:
-                return file.schema
+            with pa.OSFile(str(self._file)) as file, pa.ipc.open_stream(file) as reader:
+                return reader.schema
         try:
             if self._file.suffix == ".csv":
                 with _open_csv(self._file) as reader:
@@ -154,24 +164,23 @@ class Table:
             raise DataError(f"cannot read {self._file or 'the data'}: {error}") from error
 
     def _record_batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
-        wanted = None if columns is None else [name for name in self.schema.names if name in set(columns)]
+        schema, asked = self.schema, set(columns or ())
+        wanted = [name for name in schema.names if columns is None or name in asked]
         if self._table is not None:
-            table = self._table if wanted is None else self._table.select(wanted)
-            yield from table.to_batches(max_chunksize=_BATCH)
+            yield from self._table.select(wanted).to_batches(max_chunksize=_BATCH)
         elif self._file is not None and self._file.suffix == ".parquet":
             # pre_buffer would keep the whole compressed file in memory until the last batch
-            texts = [field.name for field in self.schema if pa.types.is_string(field.type)]
+            texts = [field.name for field in schema if pa.types.is_string(field.type)]
             with pq.ParquetFile(self._file, pre_buffer=False, read_dictionary=texts) as file:
                 yield from file.iter_batches(batch_size=_BATCH, columns=wanted)
         elif self._file is not None and self._file.suffix == ".csv":
             with _open_csv(self._file) as reader:
                 for batch in reader:
-                    yield batch if wanted is None else batch.select(wanted)
+                    yield batch.select(wanted)
         elif self._file is not None:
-            with pa.ipc.open_file(str(self._file)) as file:
-                for at in range(file.num_record_batches):
-                    batch = file.get_batch(at)
-                    yield batch if wanted is None else batch.select(wanted)
+            with pa.OSFile(str(self._file)) as file, pa.ipc.open_stream(file) as reader:
+                for batch in reader:
+                    yield batch.select(wanted)
 
 
 def in_threads(function: Callable[[ArrowBatch], _Result], batches: Iterable[ArrowBatch]) -> Iterator[_Result]:
@@ -191,6 +200,14 @@ def in_threads(function: Callable[[ArrowBatch], _Result], batches: Iterable[Arro
             yield waiting.popleft().result()
 
 
+class _Spool:
+    """A temporary directory that goes with the last table that reads from it."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="wakeful-"))
+        weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
+
+
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise DataError(f"no data at {path}: the file does not exist.")
@@ -200,7 +217,11 @@ def _existing(path: Path) -> Path:
 
 
 def _open_csv(path: Path) -> Any:
-    return pa.csv.open_csv(path, read_options=pa.csv.ReadOptions(block_size=1 << 24))
+    return pa.csv.open_csv(
+        path,
+        read_options=pa.csv.ReadOptions(block_size=1 << 24),
+        convert_options=pa.csv.ConvertOptions(strings_can_be_null=True),  # an empty text is missing, as in pandas
+    )
 
 
 def _is_in_memory(data: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 
 from rich.console import Console, Group, RenderableType
@@ -99,7 +100,7 @@ def _closing(monitor: Monitor, report: Report) -> Text:
     if report.strict:
         sure = "strict: the data must support every assert with 95% confidence"
     else:
-        sure = f"{100 * report.confidence:.6g}% confidence each, so that false alarms stay within the budget"
+        sure = f"{_nearly_certain(report.confidence)} confidence each, so that false alarms stay within the budget"
     if failed:
         words = f"{len(failed)} of {len(monitor.checks)} checks fail"
     else:
@@ -107,3 +108,9 @@ def _closing(monitor: Monitor, report: Report) -> Text:
     if unsure:
         words += f", {len(unsure)} unsure"
     return Text.assemble("\n", (words, "bold red" if failed else "bold green"), f": {rows} ({sure})")
+
+
+def _nearly_certain(confidence: float) -> str:
+    """A confidence in percent, with as many nines as it has: never rounded up to 100%."""
+    digits = max(0, -math.floor(math.log10(1 - confidence)) - 2)
+    return f"{math.floor(confidence * 10 ** (digits + 2)) / 10**digits:.{digits}f}%"

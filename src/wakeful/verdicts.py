@@ -16,6 +16,7 @@ from wakeful.expression import (
     Leaf,
     Node,
     Op,
+    at_element,
     calculate,
     describe,
     keys_of,
@@ -180,11 +181,11 @@ class Window:
         return bool(self.counts.table[at, 0] or self.reference.counts.table[at, 0])
 
     def _judge_one(self, comparison: Comparison, key: Key, min_n: int) -> Judgement:
-        live_side, other_side = comparison.live
+        live_side, other_side = (at_element(side, key) for side in comparison.live)
         live, other = self.combined(live_side, key), self.combined(other_side, key)
         gap = self.combined(Op("-", (live_side, other_side)), key)
         symbol = comparison.symbol
-        if live_side is not comparison.left:
+        if comparison.live[0] is not comparison.left:
             symbol = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(symbol, symbol)
         verdict = _verdict(gap, symbol, self.strict)
         if live.n < min_n and verdict == "fail":

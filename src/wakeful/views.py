@@ -37,7 +37,7 @@ class ColumnCounts:
         values: rows per value bin, shape (bins,).
         seen: whether any row of any slice fell into the bin, shape (bins,).
         missing, invalid: rows without a value, and with one of the wrong type or infinite.
-        prints: rows of continuous values by fingerprint, shape (64,); empty for categories.
+        prints: rows of continuous values by fingerprint, shape (128,); empty for categories.
         sums: of steps and squared steps from ``bins.center``; empty for categories.
     """
 

@@ -56,7 +56,7 @@ def learn_all(data: object, roles: Roles, derived: Mapping[str, Derivation] | No
     table = Table(data)
     roles.check(table.schema)
     named = [name for name in (roles.score, roles.label, *roles.segments) if name]
-    named += [name for name, kind in roles.kinds.items() if kind == "categorical"]
+    named += [name for name, kind in roles.kinds.items() if kind in ("categorical", "boolean")]
     seen = profile(table, named)
     if seen.rows < _FEWEST_ROWS:
         raise DataError(

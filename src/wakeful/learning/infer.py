@@ -79,6 +79,8 @@ def infer_model(roles: Roles, profile: Profile) -> tuple[Model, list[str]]:
     notes: list[str] = []
     taken = {roles.score, roles.label, roles.decision, roles.holdout, roles.id, roles.time}
     features: list[Column] = []
+    for name, wanted in roles.kinds.items():
+        _check_kind(name, wanted, profile)
     for name in profile.schema.names:
         if name in taken and name not in roles.segments:
             continue
@@ -129,6 +131,21 @@ def _kind(name: str, profile: Profile, notes: list[str]) -> str:
         return "categorical"
     notes.append(f"{name}: values of type {kind} cannot be counted, so it is left out")
     return "ignore"
+
+
+def _check_kind(name: str, kind: str, profile: Profile) -> None:
+    """Raise DataError where no value of a column can be of the kind it is said to be."""
+    found = profile.kind(name)
+    fits = {
+        "numeric": is_number(found) or pa.types.is_boolean(found),
+        "datetime": pa.types.is_timestamp(found) or pa.types.is_date(found),
+        "ignore": True,
+    }
+    is_name = is_text(found) or pa.types.is_boolean(found) or pa.types.is_integer(found)
+    if not (fits.get(kind, is_name or profile.columns[name].categories) or pa.types.is_null(found)):
+        raise DataError(
+            f"column {name!r} cannot be {kind}: its values are of type {found}. Convert it, or name another kind."
+        )
 
 
 def _task(roles: Roles, profile: Profile) -> Task:

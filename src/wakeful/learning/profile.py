@@ -87,7 +87,13 @@ def profile(table: Table, names_as_categories: Sequence[str] = ()) -> Profile:
         sampler.add(batch)
         for name in schema.names:
             _see(columns[name], batch.column(name), name in names_as_categories)
-    return Profile(schema, sampler.rows, sampler.sample(), columns)
+    sample = sampler.sample()
+    for name, known in columns.items():
+        if known.truncated:  # which rare values were forgotten depends on the batches; the sample does not
+            again = ColumnProfile()
+            _see(again, sample.column(name), name in names_as_categories)
+            known.categories = again.categories
+    return Profile(schema, sampler.rows, sample, columns)
 
 
 def _see(known: ColumnProfile, column: Any, as_categories: bool) -> None:

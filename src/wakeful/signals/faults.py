@@ -20,7 +20,10 @@ from wakeful.views import ColumnCounts
 __all__ = ["Surges", "allowed_share", "fault", "spike", "surges", "vanished"]
 
 _SURGE = 10.0  # no season or campaign multiplies the odds of a value tenfold
-_UNEVEN = 1.25  # fingerprints of continuous values are evenly spread, whatever the distribution
+_MAY_FALL = 0.2  # a season may take four fifths of a value's share
+_MISSING_MAY_FALL = 0.5  # but not of what is missing
+_CONTINUOUS = 1.25  # fingerprints of continuous values are evenly spread, whatever the distribution
+_GRAINY = 3.0  # those of values that repeat (prices, round sums) follow the mix of customers
 
 
 def allowed_share(share: Floats, factor: float) -> Floats:
@@ -47,7 +50,7 @@ def surges(live: ColumnCounts, reference: ColumnCounts) -> Surges:
         continuous = even.max() < 1 / len(even) + noise
         part = spread / live.n
         usual = reference.prints / max(expected, 1) * part
-        found.append(Surges(live.prints, usual, allowed_share(even, _UNEVEN if continuous else _SURGE) * part))
+        found.append(Surges(live.prints, usual, allowed_share(even, _CONTINUOUS if continuous else _GRAINY) * part))
     return Surges(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
@@ -67,7 +70,8 @@ def vanished(live: ColumnCounts, reference: ColumnCounts) -> Lost:
     single = reference.bins.is_single
     shares = np.append(reference.values[single], reference.missing) / max(reference.rows, 1)
     counts = np.append(live.values[single], live.missing)
-    return Lost(shares, counts, live.rows)
+    fraction = np.append(np.full(len(shares) - 1, _MAY_FALL), _MISSING_MAY_FALL)
+    return Lost(shares, counts, live.rows, fraction)
 
 
 @signal

@@ -49,7 +49,7 @@ def quantile(live: ColumnCounts, level: float) -> Quantile:
         raise SignalError(f"a quantile's level is a share between 0 and 1, not {level}.")
     bins = live.numeric
     points = np.concatenate(([bins.low], bins.edges))
-    share = live.share
-    below = np.concatenate(([share[0]], np.cumsum(share)[:-1]))
+    cumulative = np.cumsum(live.values) / live.n
+    below = np.concatenate((cumulative[:1], cumulative[:-1]))
     points, below = np.append(points, bins.high), np.append(below, 1.0)
-    return Quantile(level, np.minimum(points, bins.high), np.maximum.accumulate(below), live.n)
+    return Quantile(level, np.minimum(points, bins.high), below, live.n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, overload
 
 import numpy as np
@@ -63,7 +64,7 @@ class Signal:
             )
         return measure(self, arguments)
 
-    @property
+    @cached_property
     def wants_reference(self) -> bool:
         """Whether the formula compares with the reference."""
         return "reference" in inspect.signature(self.formula).parameters
