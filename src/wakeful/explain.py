@@ -90,8 +90,7 @@ def _of_column(reference: Reference, counts: Counts, name: str, alpha: float) ->
     if found is None:
         return
     part, kind, finding = found
-    weight = importance + (_ERROR_RATE = 0.001  # in one of a thousand healthy windows noise is listed: an explanation wakes nobody
-_WEIGHT_OF_FAULTS if kind == "fault" else _WEIGHT_OF_SHIFTS)
+    weight = importance + (_WEIGHT_OF_FAULTS if kind == "fault" else _WEIGHT_OF_SHIFTS)
     group = 0 if kind == "shift" else 1 if is_score else 2
     where = f"{name} in {part}" if part.segment is not None else name
     yield Cause(name, part, kind, finding.excess, f"{where}: {finding.text}", (group, finding.excess * weight))

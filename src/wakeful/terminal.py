@@ -112,5 +112,5 @@ def _closing(monitor: Monitor, report: Report) -> Text:
 
 def _nearly_certain(confidence: float) -> str:
     """A confidence in percent, with as many nines as it has: never rounded up to 100%."""
-    digits = max(0, -math.floor(math.log10(1 - confidence)) - 2)
+    digits = max(0, -math.floor(math.log10(max(1 - confidence, 2.0**-53))) - 2)
     return f"{math.floor(confidence * 10 ** (digits + 2)) / 10**digits:.{digits}f}%"
