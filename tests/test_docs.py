@@ -230,7 +230,7 @@ def in_shell(command: str, folder: Path) -> str:
         command, shell=True, cwd=folder, env=kept | settings, text=True, encoding="utf-8",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
-    return tidy(done.stdout)
+    return tidy(done.stdout.replace(str(folder), "/your/folder"))
 
 
 def tidy(text: str) -> str:

@@ -33,6 +33,7 @@ def main() -> None:
     """Tell the story; leave with an error if a step does not behave as told."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "build/demo")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "monitor_loans.py").unlink(missing_ok=True)  # of an earlier run: init would keep it
 
     title("1. Train a model")
     training, reference, validation = split(applications(), parts=3)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from wakeful.bins import CategoryBins, Floats, Ints
 from wakeful.encoding import INVALID, MISSING, clock_cells, encode_categories
 
-__all__ = ["categories_of", "clock_of", "numbers_of", "plain"]
+__all__ = ["categories_of", "clock_of", "is_text", "numbers_of", "plain"]
 
 
 def numbers_of(column: Any) -> Floats:
@@ -76,6 +76,11 @@ def clock_of(column: Any, part: str, bins: CategoryBins) -> Ints:
     seconds = pc.cast(pc.floor_temporal(column, unit="second"), pa.timestamp("s"))
     numbers = pc.fill_null(pc.cast(seconds, pa.int64()), 0).to_numpy(zero_copy_only=False)
     return _where_null(column, clock_cells(numbers, part), bins.size)
+
+
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type is text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def plain(column: Any) -> Any:

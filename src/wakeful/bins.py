@@ -122,7 +122,8 @@ class NumericBins:
         if self.is_single[index]:
             return format_number(self.edges[index - 1])
         left = self.edges[index - 2 if self.is_single[index - 1] else index - 1]
-        return f"{format_number(left)}–{format_number(min(self.edges[index], self.high))}"
+        ends = format_number(left), format_number(min(self.edges[index], self.high))
+        return ends[0] if ends[0] == ends[1] else "–".join(ends)
 
 
 class Grid(NamedTuple):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-import textwrap
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from wakeful.errors import CheckError, SignalError, WakefulError
+from wakeful.errors import CheckError, DataError, SignalError, WakefulError
 from wakeful.evidence import duration
 from wakeful.expression import Comparison, Expression, Live, compare
 
@@ -61,7 +60,11 @@ class Check:
     min_n: int = 0
 
     def __post_init__(self) -> None:
-        duration(self.window)
+        _must_be_plain(self.function)
+        try:
+            duration(self.window)
+        except DataError as error:
+            raise CheckError(f"{self.where}: in {self.name}: window {error}") from error
 
     @property
     def name(self) -> str:
@@ -74,10 +77,34 @@ class Check:
         return "page" if self.page else "ticket" if self.ticket else "explain"
 
     @property
+    def file(self) -> str:
+        """Name of its file, without folders."""
+        return Path(self.place[0]).name
+
+    @property
+    def where(self) -> str:
+        """File and line in short: ``monitor_loans.py:12``."""
+        return f"{self.file}:{self.place[1]}"
+
+    @property
     def place(self) -> tuple[str, int]:
         """File and line of the function."""
         code = self.function.__code__
         return code.co_filename, code.co_firstlineno
+
+
+def _must_be_plain(function: Any) -> None:
+    """Refuse what has no asserts of its own to be read: methods, partials, wrappers, lambdas."""
+    if not inspect.isfunction(function):
+        raise CheckError(f"a check must be a plain function (def), not {function!r}. Write one that takes live.")
+    where = f"{Path(function.__code__.co_filename).name}:{function.__code__.co_firstlineno}"
+    if hasattr(function, "__wrapped__"):
+        raise CheckError(
+            f"{where}: {function.__name__} is wrapped by another decorator, through which its asserts cannot be read. "
+            "Put @….check() right above def."
+        )
+    if function.__name__ == "<lambda>" or inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise CheckError(f"{where}: a check must be a plain function (def), not a lambda or async def.")
 
 
 def read(check: Check, live: Live) -> list[Assertion]:
@@ -88,7 +115,7 @@ def read(check: Check, live: Live) -> list[Assertion]:
             message starts with file and line.
     """
     file, line = check.place
-    where = f"{Path(file).name}:{line}"
+    where = check.where
     if sys.flags.optimize:
         raise CheckError(
             f"{where}: Python runs with -O, which strips the asserts that {check.name} is made of. "
@@ -135,21 +162,16 @@ class _Recorder:
             return [values[0]]
         if not symbols and isinstance(values[0], Expression):
             raise CheckError(f"{self._file}:{line}: `{source}` compares nothing. Hold the live value against a limit.")
-        pairs = zip(values, symbols, values[1:], strict=False)
-        try:
-            live = [
-                compare(left, symbol, right)
-                for left, symbol, right in pairs
-                if isinstance(left, Expression) or isinstance(right, Expression)
-            ]
-        except SignalError as error:
-            raise CheckError(f"{self._file}:{line}: `{source}`: {error}") from error
-        if not live:
+        pairs = list(zip(values, symbols, values[1:], strict=False))
+        if not pairs or not all(any(isinstance(one, Expression) for one in pair) for pair in pairs):
             raise CheckError(
                 f"{self._file}:{line}: `{source}` has no live value, so it holds always or never. "
                 "Assert on live, such as live.score.d1() <= 0.2"
             )
-        return live
+        try:
+            return [compare(left, symbol, right) for left, symbol, right in pairs]
+        except SignalError as error:
+            raise CheckError(f"{self._file}:{line}: `{source}`: {error}") from error
 
 
 _SYMBOLS: dict[type, str] = {
@@ -201,15 +223,15 @@ def _rewritten(function: CheckFunction, recorder: _Recorder, where: str) -> Chec
     code = function.__code__
     try:
         lines, start = inspect.getsourcelines(function)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
+        if lines[0][0].isspace():  # defined inside something; dedenting would spoil strings of several lines
+            lines, start = ["if True:\n", *lines], start - 1
+        tree = ast.parse("".join(lines))
     except (OSError, TypeError, SyntaxError) as error:
         raise CheckError(
             f"{where}: the source of {function.__name__} cannot be read ({error}). Define checks in a file."
         ) from error
     ast.increment_lineno(tree, start - 1)
-    definition = tree.body[0]
-    if not isinstance(definition, ast.FunctionDef):
-        raise CheckError(f"{where}: a check must be a plain function (def).")
+    definition = next(one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef))
     definition.decorator_list = []
     definition = _Rewriter(Path(code.co_filename).name).visit(definition)
     outer = ast.parse(f"def outer({', '.join((_NAME, *code.co_freevars))}):\n    pass")

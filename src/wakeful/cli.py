@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,42 +11,40 @@ from wakeful.errors import MissingExtra, WakefulError
 
 try:
     import typer
+    import typer.core
     from rich.console import Console
+    from rich.markup import escape
 except ImportError as error:
     raise SystemExit(str(MissingExtra("typer", "cli", "the command line"))) from error
 
 __all__ = ["app", "main"]
 
+PASSED, FAILED, BAD_INPUT = 0, 1, 2
+
+
+class _Guarded(typer.core.TyperGroup):
+    """Commands whose errors on purpose become one clear message and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (WakefulError, OSError) as error:
+            Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {escape(str(error))}")
+            raise typer.Exit(BAD_INPUT) from error
+
+
 app = typer.Typer(
+    cls=_Guarded,
     help="Write an assert. Get a test, an alert and a dashboard.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-PASSED, FAILED, BAD_INPUT = 0, 1, 2
-
 
 def main() -> None:
-    """Run a command; errors on purpose become one clear message and exit code 2."""
-    _guarded(app)
-
-
-def _guarded(run: Callable[[], Any]) -> None:
-    try:
-        run()
-    except WakefulError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {_plain(str(error))}")
-        sys.exit(BAD_INPUT)
-    except OSError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {_plain(str(error))}")
-        sys.exit(BAD_INPUT)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    """Run a command."""
+    app()
 
 
 @app.callback()
@@ -137,7 +134,7 @@ def test(
 
     loaded = load_monitor(monitor)
     report = loaded.test(data, strict=strict)
-    render(loaded, report, Console(highlight=False))
+    render(loaded, report, Console(highlight=False, width=None if sys.stdout.isatty() else 120))
     if json_file is not None:
         text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         json_file.write_text(text + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -218,15 +219,19 @@ class Counts:
     @classmethod
     def load(cls, path: str | os.PathLike[str], layout: Layout) -> Counts:
         """Read counts written by ``save``; raises DataError if they belong to another reference."""
+        from zipfile import BadZipFile  # only here: a service that counts does not read counts
+
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 written, vector, absent = str(file["layout"]), file["vector"], file["absent"]
         except FileNotFoundError:
             raise DataError(f"no counts at {path}: the file does not exist.") from None
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, TypeError, BadZipFile, zlib.error) as error:
             raise DataError(f"{path} does not hold counts: {error}. Write them with Counts.save.") from error
         if written != layout.fingerprint:
             raise DataError(
                 f"{path} was counted with reference {written}, this one is {layout.fingerprint}. Count again."
             )
+        if vector.shape != (layout.size,):
+            raise DataError(f"{path} is damaged: it holds {vector.size} counts instead of {layout.size}. Count again.")
         return cls(layout, vector, frozenset(str(one) for one in absent))

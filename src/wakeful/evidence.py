@@ -383,8 +383,8 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 def duration(text: str) -> float:
     """Seconds of a duration such as ``30m``, ``24h``, ``7d``; raises DataError on anything else."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not number.isdigit() or int(number) == 0:
+    number, unit = str(text)[:-1], str(text)[-1:]
+    if unit not in _UNITS or not number.isdecimal() or int(number) == 0:
         raise DataError(f"{text!r} is no duration. Write a whole number and a unit: 30m, 24h, 7d, 2w.")
     return int(number) * _UNITS[unit]
 
@@ -402,7 +402,7 @@ class AlarmBudget(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> AlarmBudget:
         """Read ``1/90d``: one false page in ninety days; raises DataError on anything else."""
-        pages, slash, period = text.partition("/")
+        pages, slash, period = str(text).partition("/")
         try:
             number = float(pages)
         except ValueError:

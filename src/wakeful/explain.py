@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wakeful.bins import NumericBins, format_number
 from wakeful.counts import Counts, Slice
@@ -108,7 +109,7 @@ def _where(
         live, expected = column_counts(counts, name, at), column_counts(reference.counts, name, at)
         if not expected.rows:
             continue
-        fault = max(_faults(live, expected, alpha / len(layout.slices)), default=None)
+        fault = _worst(live, expected, alpha / len(layout.slices))
         if fault is not None:
             every[part] = fault
     if every:
@@ -144,6 +145,17 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
+def _worst(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> _Finding | None:
+    """The fault that hits most rows; what is gone is told beside it where it may have become it."""
+    fault = max(_faults(live, expected, alpha), default=None)
+    lost = next(_losses(live, expected, alpha), None)
+    if fault is None or lost is None:
+        return fault or lost
+    if live.n and 2 * lost.excess >= fault.excess:
+        return _Finding(max(fault.excess, lost.excess), f"{fault.text}; {lost.text}")
+    return fault
+
+
 def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
     """Every fault that the counts prove, in words."""
     rows, known = live.rows, expected.rows
@@ -161,7 +173,9 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterato
             f"{_percent(live.invalid / rows)} invalid: of the wrong type, or infinite",
         ),
     ]
-    if isinstance(live.bins, NumericBins):
+    if not expected.seen.any():
+        simple.append((live.n, 0.0, f"{_percent(live.n / rows)} hold a value (none in training)"))
+    elif isinstance(live.bins, NumericBins):
         span = f"the range seen in training ({format_number(live.bins.low)}–{format_number(live.bins.high)})"
         if live.bins.low == live.bins.high:
             span = f"{format_number(live.bins.low)}, the only value seen in training"
@@ -177,13 +191,13 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterato
         if part > 0 and excess > 0:
             yield _Finding(excess, text)
     yield from _spikes(live, expected, alpha)
-    yield from _losses(live, expected, alpha)
 
 
 def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
     if not live.n:
         return
     parts, _, allowed = surges(live, expected)
+    parts = np.where(_known_values(live, len(parts)), parts, 0)
     at = int(np.argmax(parts / live.n - allowed))
     low = share_bounds(float(parts[at]), live.n, alpha / len(parts), 1 / max(expected.n, 1))[0]
     if low <= allowed[at]:
@@ -197,6 +211,15 @@ def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterato
         share -= expected.prints[at - len(live.values)] / max(expected.n, 1)
         text = f"about {_percent(share)} on one single value near {live.bins.describe(int(np.argmax(grown)))}"
     yield _Finding((float(low) - float(allowed[at])) * live.n / live.rows, text)
+
+
+def _known_values(live: ColumnCounts, size: int) -> NDArray[np.bool_]:
+    """What a spike can be at, shape (size,): no bin of values that training did not show, told apart already."""
+    known = np.ones(size, dtype=bool)
+    known[len(live.values) - 1] = False
+    if isinstance(live.bins, NumericBins):
+        known[0] = False
+    return known
 
 
 def _losses(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:

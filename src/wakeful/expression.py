@@ -24,7 +24,10 @@ __all__ = [
     "Node",
     "Number",
     "Op",
+    "at_element",
+    "atoms_of",
     "calculate",
+    "divisors_of",
     "keys_of",
     "leaves_of",
     "on_reference",
@@ -88,11 +91,11 @@ _ARITHMETIC: dict[str, Callable[..., float]] = {
 }
 
 
-def calculate(node: Node, values: Mapping[Leaf, float]) -> float:
-    """The number that a tree comes to, given a value for every leaf."""
+def calculate(node: Node, values: Mapping[Leaf | Op, float]) -> float:
+    """The number that a tree comes to, given a value for every leaf (or for a whole part)."""
     if isinstance(node, Number):
         return node.value
-    if isinstance(node, Leaf):
+    if isinstance(node, Leaf) or node in values:
         return values[node]
     return _ARITHMETIC[node.symbol](*(calculate(one, values) for one in node.operands))
 
@@ -104,6 +107,24 @@ def leaves_of(node: Node) -> Iterator[Leaf]:
     elif isinstance(node, Op):
         for one in node.operands:
             yield from leaves_of(one)
+
+
+def atoms_of(node: Node) -> Iterator[Leaf | Op]:
+    """The parts of a tree that it is monotone in: leaves, and every abs(…) as a whole."""
+    if isinstance(node, Leaf) or (isinstance(node, Op) and node.symbol == "abs"):
+        yield node
+    elif isinstance(node, Op):
+        for one in node.operands:
+            yield from atoms_of(one)
+
+
+def divisors_of(node: Node) -> Iterator[Leaf | Op]:
+    """What a tree divides by, plain numbers aside."""
+    if isinstance(node, Op):
+        if node.symbol == "/" and not isinstance(node.operands[1], Number):
+            yield node.operands[1]
+        for one in node.operands:
+            yield from divisors_of(one)
 
 
 def at_element(node: Node, key: Key) -> Node:
@@ -157,8 +178,9 @@ def _no_plain_value(what: str, hint: str) -> NoReturn:
 
 
 _HINT = (
-    "A check is read once and then holds for every window, so it cannot branch on a live value or turn it "
-    "into a plain number. Compare it in an assert; write `and` as two asserts."
+    "A check is read once and then holds for every window, so nothing in it may depend on a live value: no if, "
+    "while, float(…), max(…) or all(…). Write every comparison as an assert of the check itself; a function that "
+    "it calls may return a comparison, but not assert it."
 )
 
 Judge: TypeAlias = "Callable[[Comparison], bool]"
@@ -283,8 +305,8 @@ def compare(left: object, symbol: str, right: object) -> Comparison:
         if isinstance(side, Expression):
             nodes.append(side.node)
             bound = bound or side.bound
-        elif hasattr(side, "__float__"):
-            nodes.append(Number(float(side)))
+        elif hasattr(side, "__float__") and not math.isnan(limit := float(side)):
+            nodes.append(Number(limit))
         else:
             raise SignalError(f"a live value cannot be compared with {side!r}. Compare it with a number.")
     if symbol not in ("<=", "<", ">=", ">", "=="):
@@ -294,19 +316,35 @@ def compare(left: object, symbol: str, right: object) -> Comparison:
 
 
 def describe(node: Node) -> str:
-    """A tree in words: ``precision on holdout``, ``missing + 0.02``."""
+    """A tree in words: ``precision on holdout``, ``missing + 0.02``, ``income mean / rent mean``."""
+    several = len({leaf.columns for leaf in leaves_of(node)}) > 1
+    return _in_words(node, several)
+
+
+def _in_words(node: Node, several: bool) -> str:
     if isinstance(node, Number):
         return f"{node.value:g}"
     if isinstance(node, Op):
-        words = [describe(one) for one in node.operands]
-        return f" {node.symbol} ".join(words) if len(words) == 2 else f"{node.symbol}({words[0]})"
+        words = [_in_words(one, several) for one in node.operands]
+        if node.symbol == "abs":
+            return f"abs({words[0]})"
+        words = [
+            f"({word})" if isinstance(one, Op) and one.symbol in ("+", "-", "/") else word
+            for word, one in zip(words, node.operands, strict=True)
+        ]
+        return "-" + words[0] if node.symbol == "neg" else f" {node.symbol} ".join(words)
     arguments = ", ".join(f"{name}={value!r}" for name, value in node.arguments)
     words = [node.signal.name + (f"({arguments})" if arguments else "")]
+    if several and node.columns is not None and len(node.columns) == 1:
+        words.insert(0, node.columns[0])
     if node.held_out:
         words.append("on holdout")
     if node.of_reference:
         words.append("in the reference")
     return " ".join(words)
+
+
+_NO_COLUMNS_HELD_OUT = "the holdout is counted for outcomes only. Ask live, not live.holdout, for columns."
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,6 +386,13 @@ class Live:
     @property
     def holdout(self) -> Live:
         """Outcomes of flagged rows only as far as they were let through at random."""
+        if self.columns is not None:
+            raise SignalError(_NO_COLUMNS_HELD_OUT)
+        if self.model.holdout is None:
+            raise SignalError(
+                "no holdout column was named when the reference was learnt: wakeful init … --holdout COLUMN. "
+                "Where every outcome is known, ask live, not live.holdout."
+            )
         return replace(self, held_out=True)
 
     @property
@@ -363,14 +408,18 @@ class Live:
 
     def _only(self, columns: tuple[str, ...]) -> Live:
         if self.held_out:
-            raise SignalError("the holdout is counted for outcomes only. Ask live, not live.holdout, for columns.")
+            raise SignalError(_NO_COLUMNS_HELD_OUT)
+        if not columns:
+            raise SignalError("no column is asked of: the model has no features, or live[…] names none.")
         return replace(self, columns=columns)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        found = signals.find(name, *self._of)
-        return lambda *values, **arguments: self.measure(found, _named(found, values) | arguments)
+        if self.columns is None and any(name in (column.name, column.source) for column in self.model.columns):
+            raise SignalError(f"{name} is a column: ask live[{name!r}] for its signals.")
+        found = signals.find(name, *self._of, parts=_PARTS if self.columns is None else ())
+        return lambda *values, **arguments: self.measure(found, _named(found, values, arguments))
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *signals.names(*self._of)})
@@ -381,6 +430,7 @@ class Live:
 
     def measure(self, signal: Signal, arguments: dict[str, Any]) -> Expression:
         """The value of a signal, as an expression."""
+        arguments = _named(signal, (), arguments)
         if signal.of not in self._of:
             raise SignalError(f"{signal.name} is a signal of {signal.of}; it was asked of {' or '.join(self._of)}.")
         columns = self.columns
@@ -396,12 +446,21 @@ class Live:
         return Expression(leaf, self.bound)
 
 
-def _named(signal: Signal, values: tuple[Any, ...]) -> dict[str, Any]:
-    """Positional arguments under the names that the formula gives them."""
-    code = signal.formula.__code__
-    names = [name for name in code.co_varnames[: code.co_argcount] if name not in ("live", "reference")]
-    if len(values) > len(names):
+_PARTS = ("features", "score", "holdout", "reference", "by")
+
+
+def _named(signal: Signal, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """All arguments under the names that the formula gives them; SignalError where they do not fit."""
+    known = signal.parameters
+    if len(values) > len(known):
         raise SignalError(
-            f"{signal.name} takes {len(names)} arguments ({', '.join(names) or 'none'}), not {len(values)}."
+            f"{signal.name} takes {len(known)} arguments ({', '.join(known) or 'none'}), not {len(values)}."
         )
-    return dict(zip(names, values, strict=False))
+    arguments = dict(zip(known, values, strict=False)) | named
+    for name in arguments:
+        if name not in known:
+            raise UnknownName(f"argument of {signal.name}", name, known)
+    for name, is_needed in known.items():
+        if is_needed and name not in arguments:
+            raise SignalError(f"{signal.name} needs {name}: {signal.name}({name}=…)")
+    return arguments

@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from wakeful.errors import CheckError, DataError, WakefulError
+from wakeful.errors import CheckError, DataError, ReferenceFileError, WakefulError
 from wakeful.monitor import Monitor
 
 __all__ = ["load_monitor"]
@@ -31,7 +31,7 @@ def load_monitor(path: str | Path) -> Monitor:
     sys.path.insert(0, str(path.resolve().parent))  # a monitor file may import its neighbours
     try:
         spec.loader.exec_module(module)
-    except WakefulError:
+    except (CheckError, ReferenceFileError):
         raise
     except SyntaxError as error:
         raise CheckError(f"{path.name}:{error.lineno}: {error.msg}") from error
@@ -41,7 +41,8 @@ def load_monitor(path: str | Path) -> Monitor:
             if trace.tb_frame.f_code.co_filename == str(path.resolve()):
                 line = trace.tb_lineno
             trace = trace.tb_next
-        raise CheckError(f"{path.name}:{line}: {type(error).__name__}: {error}") from error
+        told = str(error) if isinstance(error, WakefulError) else f"{type(error).__name__}: {error}"
+        raise CheckError(f"{path.name}:{line}: {told}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     monitors = {id(value): value for value in vars(module).values() if isinstance(value, Monitor)}

@@ -15,7 +15,7 @@ import numpy as np
 from wakeful.checks import Assertion, Check, CheckFunction, read
 from wakeful.counting import Batch, Derivation, RowBatch, count
 from wakeful.counts import Counts
-from wakeful.errors import CheckError, DataError, UnknownName
+from wakeful.errors import CheckError, DataError, SignalError, UnknownName
 from wakeful.evidence import AlarmBudget, duration
 from wakeful.explain import Cause, explain
 from wakeful.expression import Bound, Comparison, Live, keys_of
@@ -123,12 +123,10 @@ class Monitor:
         """
 
         def register(function: CheckFunction) -> CheckFunction:
-            if any(known.name == function.__name__ for known in self.checks):
-                file, line = function.__code__.co_filename, function.__code__.co_firstlineno
-                raise CheckError(
-                    f"{Path(file).name}:{line}: a check named {function.__name__} exists already. Rename one of them."
-                )
-            self.checks.append(Check(function, window, page, ticket, fear, action, min_n))
+            check = Check(function, window, page, ticket, fear, action, min_n)
+            if any(known.name == check.name for known in self.checks):
+                raise CheckError(f"{check.where}: a check named {check.name} exists already. Rename one of them.")
+            self.checks.append(check)
             return function
 
         return register
@@ -207,6 +205,10 @@ class Monitor:
         names = table.schema.names
         if layout.model.score.source not in names:
             raise UnknownName("score column", layout.model.score.source, names)
+        model = layout.model
+        table.refuse_text(
+            decision=model.decision, holdout=model.holdout, label=model.label if model.task == "binary" else None
+        )
         counts = Counts.zero(layout)
         for part in in_threads(lambda batch: count(layout, batch, self._derived), table.batches(self._needed)):
             counts += part
@@ -261,8 +263,13 @@ class Monitor:
                 size = _elements(one.comparison)
                 rate = STRICT_ERROR_RATE / size if strict else self.alpha(check, one)
                 window = Window(self.reference, counts, rate, strict)
-                for judged in window.judge(one.comparison, check.min_n):
-                    verdicts.append(Verdict(check.name, one.source, check.severity, judged, one.line, one.note))
+                try:
+                    judged = list(window.judge(one.comparison, check.min_n))
+                except (SignalError, UnknownName) as error:  # what only the reference can tell, such as a missing label
+                    raise CheckError(f"{check.file}:{one.line}: in {check.name}: {error}") from error
+                verdicts += [
+                    Verdict(check.name, one.source, check.severity, each, one.line, one.note) for each in judged
+                ]
         return Report(verdicts, explain(self.reference, counts), counts.rows, 1 - self.least_alpha, strict, counts)
 
 

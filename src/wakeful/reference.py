@@ -97,7 +97,7 @@ class Reference:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ReferenceFileError(f"no reference at {path}. Learn one with: wakeful init DATA") from None
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise ReferenceFileError(f"{path} is damaged: {error}. Learn it again with: wakeful init") from error
         if not isinstance(content, dict) or "schema" not in content:
             raise ReferenceFileError(f"{path} is no reference file: it has no schema version.")
@@ -113,7 +113,7 @@ class Reference:
             )
         try:
             return _from_json(content)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise ReferenceFileError(f"{path} is damaged: {error!r}. Learn it again: wakeful init") from error
 
 

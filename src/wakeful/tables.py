@@ -108,9 +108,9 @@ class Table:
         else:
             self._table = pa.table(data)
         names = self.schema.names
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if twice:
-            raise DataError(f"column {twice[0]!r} stands twice in the data. Rename one of them.")
+        if not names:
+            raise DataError("the data have no columns. Give a table with one column per feature, and the score.")
+        _refuse_twice(names)
 
     def _read_stream(self, data: Any) -> None:
         """Take an Arrow stream; one that can be read only once is spooled to a temporary file."""
@@ -130,7 +130,8 @@ class Table:
                 for batch in reader:
                     writer.write_batch(batch)
         except (pa.ArrowException, ValueError, TypeError) as error:
-            if hasattr(data, "columns") and len(set(data.columns)) == len(data.columns):  # pandas, mixed types
+            if hasattr(data, "columns"):  # pandas, mixed types
+                _refuse_twice([str(name) for name in data.columns])
                 self._table = _from_mapping({name: data[name].to_list() for name in data.columns})
                 return
             raise DataError(f"cannot read a table from {type(data).__name__}: {error}") from error
@@ -154,6 +155,16 @@ class Table:
             return pq.read_schema(self._file)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot read {self._file}: {error}") from error
+
+    def refuse_text(self, **roles: str | None) -> None:
+        """Raise DataError where the column of a role that needs numbers, such as a label, holds text."""
+        schema = self.schema
+        for role, name in roles.items():
+            if name is None or name not in schema.names:
+                continue
+            kind = schema.field(name).type
+            if arrow.is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+                raise DataError(f"{role} {name!r} holds text. Make it 1 and 0, or true and false.")
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[ArrowBatch]:
         """The rows, some ten thousand at a time; only ``columns`` where they are named."""
@@ -209,6 +220,8 @@ class _Spool:
 
 
 def _existing(path: Path) -> Path:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder. Name one Parquet or CSV file in it.")
     if not path.is_file():
         raise DataError(f"no data at {path}: the file does not exist.")
     if path.suffix not in (".parquet", ".csv"):
@@ -224,16 +237,27 @@ def _open_csv(path: Path) -> Any:
     )
 
 
+def _refuse_twice(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"column {name!r} stands twice in the data. Rename one of them.")
+        seen.add(name)
+
+
 def _is_in_memory(data: object) -> bool:
     return type(data).__module__.split(".")[0] in ("pandas", "polars", "pyarrow")
 
 
 def _from_mapping(data: Mapping[str, Any]) -> Any:
+    _refuse_twice([str(name) for name in data])
     columns = {}
     for name, values in data.items():
         try:
             columns[str(name)] = pa.array(values, from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            if not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
+                raise DataError(f"column {str(name)!r} is {values!r:.60}. Give a list or array of values.") from None
             columns[str(name)] = _mixed(values)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:

@@ -51,7 +51,7 @@ def _block(check: Check, verdicts: list[Verdict], report: Report) -> RenderableT
         _add_rows(rows, source[1], list(group), report)
     if worst == "fail" and check.action:
         rows.add_row("→", Text(check.action, style="italic"))
-    return Group(title, Padding(rows, (0, 0, 0, 2)))
+    return Group(title, Padding(rows, (0, 0, 0, 2), expand=False))
 
 
 def _add_rows(rows: Table, source: str, verdicts: list[Verdict], report: Report) -> None:
@@ -104,7 +104,7 @@ def _closing(monitor: Monitor, report: Report) -> Text:
     if failed:
         words = f"{len(failed)} of {len(monitor.checks)} checks fail"
     else:
-        words = f"all {len(monitor.checks)} checks pass"
+        words = f"all {len(monitor.checks)} checks pass" if len(monitor.checks) > 1 else "the check passes"
     if unsure:
         words += f", {len(unsure)} unsure"
     return Text.assemble("\n", (words, "bold red" if failed else "bold green"), f": {rows} ({sure})")

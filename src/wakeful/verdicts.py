@@ -17,8 +17,10 @@ from wakeful.expression import (
     Node,
     Op,
     at_element,
+    atoms_of,
     calculate,
     describe,
+    divisors_of,
     keys_of,
     leaves_of,
     on_reference,
@@ -139,22 +141,31 @@ class Window:
     def combined(self, node: Node, key: Key) -> Estimate:
         """A tree's value with its interval.
 
-        Every leaf is moved to its bounds alone; the moves add as independent errors do, each side by
+        Every part is moved to its bounds alone; the moves add as independent errors do, each side by
         itself (method of variance estimates recovery, Zou & Donner 2008), so the interval of a single
         leaf stays what it is.
         """
-        found = {leaf: self.estimate(leaf, key) for leaf in leaves_of(node)}
-        values = {leaf: one.value for leaf, one in found.items()}
+        found = {atom: self._of_atom(atom, key) for atom in atoms_of(node)}
+        values = {atom: estimate.value for atom, estimate in found.items()}
         value = calculate(node, values)
-        below = above = 0.0
+        divisors = [self.combined(one, key) for one in divisors_of(node)]
+        below = above = math.inf if any(one.low <= 0 <= one.high for one in divisors) else 0.0
         for moved, estimate in found.items():
             ends = [calculate(node, values | {moved: end}) for end in (estimate.low, estimate.high)]
             below += max(0.0, value - min(ends)) ** 2
             above += max(0.0, max(ends) - value) ** 2
-        live = [one for leaf, one in found.items() if not leaf.of_reference] or list(found.values())
-        n = min((one.n for one in live), default=math.inf)
+        live = [one for atom, one in found.items() if any(not leaf.of_reference for leaf in leaves_of(atom))]
+        n = min((one.n for one in live or found.values()), default=math.inf)
         noise = math.sqrt(sum(one.noise**2 for one in found.values()))
         return Estimate(value, value - math.sqrt(below), value + math.sqrt(above), n, noise)
+
+    def _of_atom(self, atom: Leaf | Op, key: Key) -> Estimate:
+        if isinstance(atom, Leaf):
+            return self.estimate(atom, key)
+        inner = self.combined(atom.operands[0], key)  # of abs: an interval around 0 is folded at 0
+        ends = (abs(inner.low), abs(inner.high))
+        low = 0.0 if inner.low <= 0 <= inner.high else min(ends)
+        return inner._replace(value=abs(inner.value), low=low, high=max(ends))
 
     def tell(self, node: Node) -> str:
         """A tree's value in words, one line per element."""
@@ -250,13 +261,13 @@ def _message(one: Judgement, side: Node, symbol: str, min_n: int) -> str:
 
 
 def tidy(value: float, limit: float) -> str:
-    """A number with two decimals, or as many as tell it from the limit."""
+    """A number with two decimals, or as many as tell it from the limit; a limit as it was written."""
     if not math.isfinite(value):
         return "∞" if value > 0 else "-∞" if value < 0 else "?"
     if abs(value) >= 1000 or value == int(value):
         return format_number(value)
     for digits in range(2, 7):
         text = f"{value:.{digits}f}"
-        if value == limit or (float(text) != limit and float(text) != 0):
+        if float(text) == value or (value != limit and float(text) not in (limit, 0.0)):
             return text.rstrip("0").rstrip(".") if float(text) == value else text
     return f"{value:.2g}"

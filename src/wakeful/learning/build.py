@@ -55,6 +55,7 @@ def learn_all(data: object, roles: Roles, derived: Mapping[str, Derivation] | No
     """
     table = Table(data)
     roles.check(table.schema)
+    table.refuse_text(decision=roles.decision, holdout=roles.holdout)
     named = [name for name in (roles.score, roles.label, *roles.segments) if name]
     named += [name for name, kind in roles.kinds.items() if kind in ("categorical", "boolean")]
     seen = profile(table, named)

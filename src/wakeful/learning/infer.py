@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -65,8 +66,8 @@ class Roles:
             raise DataError(f"task {self.task!r} is unknown. Use {', '.join(get_args(Task))}.")
         if self.score == self.label:
             raise DataError(f"score and label are both {self.score!r}. Name the column with the true outcome as label.")
-        if self.threshold is not None and not np.isfinite(self.threshold):
-            raise DataError(f"threshold must be a finite number, not {self.threshold}.")
+        if self.threshold is not None and not (isinstance(self.threshold, Real) and np.isfinite(self.threshold)):
+            raise DataError(f"threshold must be a finite number, not {self.threshold!r}.")
 
 
 def infer_model(roles: Roles, profile: Profile) -> tuple[Model, list[str]]:

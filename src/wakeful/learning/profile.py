@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from wakeful.arrow import numbers_of, plain
+from wakeful.arrow import is_text, numbers_of, plain
 from wakeful.bins import Category, Floats
 from wakeful.tables import ArrowBatch, Table
 
@@ -106,11 +106,6 @@ def _see(known: ColumnProfile, column: Any, as_categories: bool) -> None:
         known.see_categories(pa.array(whole.astype(np.int64)))
     if is_number(kind) or pa.types.is_boolean(kind):
         known.see_numbers(numbers_of(column))
-
-
-def is_text(kind: Any) -> bool:
-    """Whether an Arrow type is text."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def is_number(kind: Any) -> bool:

@@ -6,7 +6,7 @@ classifier than for a regression.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from wakeful.errors import SignalError, UnknownName
 from wakeful.signals import (
@@ -40,8 +40,11 @@ def names(*of: Of) -> list[str]:
     return sorted({name for kind, name in _SIGNALS if kind in of})
 
 
-def find(name: str, *of: Of) -> Signal:
-    """The signal of that name; UnknownName with near misses, SignalError where it belongs elsewhere."""
+def find(name: str, *of: Of, parts: Sequence[str] = ()) -> Signal:
+    """The signal of that name; SignalError where it belongs elsewhere, else UnknownName with near misses.
+
+    ``parts`` are other names that might have been meant.
+    """
     for kind in of:
         if (kind, name) in _SIGNALS:
             return _SIGNALS[kind, name]
@@ -54,6 +57,8 @@ def find(name: str, *of: Of) -> Signal:
         raise SignalError(
             f"{name} is a signal of outcomes, not of a column: ask live.{name}() or live.holdout.{name}()"
         )
+    if "rows" in elsewhere:
+        raise SignalError(f"{name} is a signal of all rows, not of a column: ask live.{name}()")
     if elsewhere:
         raise SignalError(f"{name} is a signal of {' and '.join(elsewhere)} models, this one is {of[0]}.")
-    raise UnknownName("signal", name, names(*of))
+    raise UnknownName("signal", name, [*names(*of), *parts])

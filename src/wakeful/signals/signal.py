@@ -69,6 +69,12 @@ class Signal:
         """Whether the formula compares with the reference."""
         return "reference" in inspect.signature(self.formula).parameters
 
+    @cached_property
+    def parameters(self) -> dict[str, bool]:
+        """What a formula takes besides counts, and whether it must be given."""
+        after_live = list(inspect.signature(self.formula).parameters.values())[1:]
+        return {one.name: one.default is one.empty for one in after_live if one.name != "reference"}
+
     def evidence(self, live: View, reference: View, arguments: dict[str, Any]) -> Evidence:
         """Call the formula; a plain number becomes Smooth evidence."""
 
