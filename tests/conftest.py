@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+import wakeful
 
 # The same examples in every run, and none that fails because a machine is busy.
 settings.register_profile(
@@ -27,3 +31,50 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+Traffic = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def traffic() -> Traffic:
+    """Loan applications of a model that does well: rows, a seed, then columns that are to be different.
+
+    A change is the column's new values, or a function of all columns that gives them.
+    """
+
+    def make(rows: int = 2_000, seed: int = 1, **changes: Any) -> dict[str, Any]:
+        rng = np.random.default_rng(seed)
+        income = rng.lognormal(10.5, 0.5, rows).round(2)
+        rent = rng.gamma(4, 200, rows).round(2)
+        score = 1 / (1 + np.exp(-(rent / 300 - income / 15_000 + rng.normal(0, 0.3, rows))))
+        data: dict[str, Any] = {
+            "income": income,
+            "rent": rent,
+            "debt": np.where(rng.random(rows) < 0.2, np.nan, rng.gamma(2, 100, rows).round(2)),
+            "city": rng.choice(["Berlin", "Hamburg", "Köln"], rows, p=[0.5, 0.3, 0.2]),
+            "owner": rng.random(rows) < 0.4,
+            "platform": rng.choice(["web", "app"], rows, p=[0.7, 0.3]),
+            "score": score,
+            "rejected": (rng.random(rows) < score).astype(int),
+            "held": rng.random(rows) < 0.2,
+        }
+        for name, change in changes.items():
+            data[name] = change(data) if callable(change) else change
+        return data
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reference(traffic: Traffic) -> wakeful.Reference:
+    """What 5,000 of these applications look like."""
+    return wakeful.learn(
+        traffic(5_000, seed=0),
+        score="score",
+        label="rejected",
+        threshold=0.5,
+        holdout="held",
+        segments=["platform"],
+        name="loans",
+    )

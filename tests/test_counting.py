@@ -308,7 +308,6 @@ def test_large_batches_add_up_as_well(task: str):
         assert sum((count(layout, ArrowBatch(piece)) for piece in pieces), Counts.zero(layout)) == whole
 
 
-@pytest.mark.xfail(strict=True, reason="sums of squares leave the exact range of a float after 131,072 far values")
 def test_adding_stays_exact_over_many_rows_far_outside_the_range():
     layout = layout_of("regression")
     rng = np.random.default_rng(5)

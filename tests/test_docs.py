@@ -13,7 +13,9 @@ How a document is read, block by block, in a folder that holds what the demo mak
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import difflib
 import importlib.util
 import io
 import os
@@ -95,19 +97,29 @@ def test_every_signal_is_documented_and_exists(of: signals.Of) -> None:
     assert sorted(name for name, _ in rows) == signals.names(of)
     for name, written in rows:
         formula = signals.find(name, of).formula
-        code = formula.__code__  # type: ignore[attr-defined]
+        code = formula.__code__
         taken = [one for one in code.co_varnames[: code.co_argcount] if one not in ("live", "reference")]
         assert re.findall(r"\w+", re.sub(r"=\S+", "", written)) == taken, f"arguments of {name}"
 
 
-def test_a_layout_is_given_of_all_modules() -> None:
+def test_the_layout_holds_every_module_in_an_order_that_imports_keep() -> None:
     text = sections((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))["The layout"]
-    named = set(re.findall(r"`(\w+)/?`", "".join(re.findall(r"^\| (`.*?) \|", text, re.M))))
-    folder = ROOT / "src" / "wakeful"
-    modules = {path.stem for path in folder.glob("[!_]*.py")} | {
-        path.parent.name for path in folder.glob("*/__init__.py")
-    }
-    assert named == modules
+    rows = [re.findall(r"`(\w+)/?`", cell) for cell in re.findall(r"^\| (`.*?) \|", text, re.M)]
+    floor = {name: at for at, names in enumerate(rows) for name in names}
+    modules = modules_of(ROOT / "src" / "wakeful")
+    assert set(floor) == set(modules)
+    for name, files in modules.items():
+        for imported in imports_of(files):
+            assert floor[imported] <= floor[name], f"{name} imports {imported}, which stands below it"
+
+
+def test_the_benchmark_runs() -> None:
+    command = [sys.executable, ROOT / "bench" / "run.py", "--rows", "2000", "--profile"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
+    assert re.findall(r"^(?:numbers|mixed), by (?:DuckDB|PyArrow)$", shown, re.M) == [
+        "numbers, by DuckDB", "numbers, by PyArrow", "mixed, by DuckDB", "mixed, by PyArrow"
+    ]  # fmt: skip
+    assert "counting.py" in shown
 
 
 # What runs them.
@@ -149,6 +161,23 @@ def sections(text: str) -> dict[str, str]:
     """Text under each heading of the second level, by the heading without code marks."""
     parts = re.split(r"^## (.+)$", text, flags=re.M)
     return {title.replace("`", "").strip(): body for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def modules_of(folder: Path) -> dict[str, list[Path]]:
+    """Files of every module and package, by its name."""
+    packages = {path.parent.name: sorted(path.parent.glob("*.py")) for path in folder.glob("*/__init__.py")}
+    return packages | {path.stem: [path] for path in folder.glob("[!_]*.py")}
+
+
+def imports_of(files: list[Path]) -> set[str]:
+    """Names of wakeful's modules that files import."""
+    found: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "wakeful":
+                inner = (node.module or "").partition(".")[2]
+                found |= {inner.partition(".")[0]} if inner else {one.name for one in node.names}
+    return found
 
 
 def options_in(text: str) -> set[str]:
@@ -247,6 +276,17 @@ def matches(shown: str, given: str) -> bool:
     return re.fullmatch(pattern, tidy(given)) is not None
 
 
+def shortened(given: str, shown: str) -> str:
+    """An output cut where the one shown was cut; the whole of it where that no longer fits."""
+    lines, kept, at = given.splitlines(), [], 0
+    for line in shown.splitlines():
+        found = ["…"] if line == "…" else difflib.get_close_matches(line, lines[at:], n=1)
+        kept += found
+        at = lines.index(found[0], at) + 1 if found and line != "…" else at
+    text = "".join(f"{line}\n" for line in kept)
+    return text if "…" in kept and matches(text, given) else given
+
+
 def made_demo(folder: Path) -> Path:
     """The files that the demo makes, and the reference that it learns."""
     spec = importlib.util.spec_from_file_location("loans_demo", ROOT / "examples" / "loans" / "demo.py")
@@ -274,7 +314,7 @@ def update(document: Path, demo: Path) -> None:
     for run in reversed(runs):
         if not matches(run.shown, run.given):
             first = run.line - 1 + run.what.startswith("$")
-            lines[first : first + run.shown.count("\n")] = [tidy(run.given)]
+            lines[first : first + run.shown.count("\n")] = [shortened(tidy(run.given), run.shown)]
             print(f"{document.name}:{run.line}: {run.what}")
     document.write_text("".join(lines), encoding="utf-8")
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -108,7 +109,7 @@ def test_few_different_values_get_a_bin_each():
     assert values_of(reference, "rooms")[rooms.is_single].tolist() == [times[one] for one in range(1, 7)]
 
 
-@pytest.mark.parametrize("threshold", [0.01, 0.25, 0.5, 1 / 3, 0.6180339887498949, 0.999])
+@pytest.mark.parametrize("threshold", [0.03, 0.25, 0.5, 1 / 3, 0.6180339887498949, 0.999])
 def test_the_decision_threshold_is_a_border_of_the_score_s_bins(threshold: float):
     """So that what is flagged is a sum of bins: quality at the threshold is exact."""
     data = loans() | {"score": np.round(loans()["score"], 2)}
@@ -141,7 +142,7 @@ def test_score_bins_carry_the_label_rate():
 def test_categories_get_a_bin_each_most_frequent_first_and_the_rare_share_one():
     rng = np.random.default_rng(1)
     frequent = rng.choice(list("ABC"), 5000, p=[0.5, 0.3, 0.2])
-    rare = np.array([f"r{at // 8}" for at in range(5000)])  # 8 rows each
+    rare = rng.choice([f"r{at}" for at in range(50)], 5000)
     city = np.where(rng.random(5000) < 0.9, frequent, rare)
     reference = wakeful.learn({"city": city.tolist(), "score": rng.random(5000)}, score="score")
     bins = categories_of(reference, "city")
@@ -177,8 +178,9 @@ def test_any_numbers_get_bins_into_which_they_fall(values: list[float], borders:
     sample = np.array(values)
     finite = sample[np.isfinite(sample)]
     low, high = (finite.min(), finite.max()) if len(finite) else (np.inf, -np.inf)
-    bins = bins_of_numbers(sample, low, high, borders)
-    cells = bins.cells(sample)
+    with np.errstate(all="ignore"):  # as learning does
+        bins = bins_of_numbers(sample, low, high, borders)
+        cells, steps = bins.cells(sample), bins.fixed_point(sample)
     assert ((cells == bins.size) == np.isnan(sample)).all()
     assert ((cells == bins.size + 1) == np.isinf(sample)).all()
     if len(finite):
@@ -187,7 +189,7 @@ def test_any_numbers_get_bins_into_which_they_fall(values: list[float], borders:
         assert all(border in bins.edges for border in borders if low < border <= high)
         assert set(bins.singles) <= set(finite)
     assert (np.diff(bins.edges) > 0).all()
-    assert np.isfinite(bins.fixed_point(sample)).all()
+    assert np.isfinite(steps).all()
 
 
 @given(st.lists(st.sampled_from([*"ABCDEFGH", "ü", ""]), max_size=60), st.integers(1, 5))
@@ -265,7 +267,7 @@ def test_roles_are_no_features():
         (["yes", "no", "maybe"] * 20, ["no", "yes", "yes"] * 20, "multiclass"),
         (["yes", "no", "maybe"] * 20, None, "multiclass"),
         ([0, 1, 2] * 20, [2, 1, 0] * 20, "multiclass"),
-        ([0.0, 1.0, 2.0] * 20, [2, 1, None] * 20, "multiclass"),
+        ([0.0, 1.0, 2.0, None] * 15, [2, 1, None, 0] * 15, "multiclass"),
         (np.linspace(5, 99, 60), np.linspace(4, 98, 60), "regression"),
         (np.linspace(5, 99, 60), np.arange(60), "regression"),
         (np.linspace(5, 99, 60), None, "regression"),
@@ -282,7 +284,7 @@ def test_the_task_is_inferred_from_score_and_label(score: Any, label: Any, task:
 
 def test_importance_orders_columns_by_what_they_say_of_the_score():
     importance = wakeful.learn(loans(), **LOANS).importance
-    assert importance["debt"] > 0.8 > importance["income"] > 0.1
+    assert importance["debt"] > 0.7 > importance["income"] > 0.1
     for name in ("noise", "rooms", "grade", "owner", "at.hour", "at.weekday"):
         assert importance[name] < 0.06, name
     assert all(0 <= one <= 1 for one in importance.values())
@@ -489,14 +491,19 @@ def test_the_order_of_keys_and_nothing_else_of_a_process_shows(tmp_path: Path):
 # ---------------------------------------------------------------- memory
 
 _MEASURE = """
-import json, resource, sys, threading, time
+import json, re, sys
+from pathlib import Path
 import numpy as np, pyarrow as pa, wakeful
+
+def peak():  # of resident memory; unlike ru_maxrss it does not start with that of the parent process
+    status = Path("/proc/self/status")
+    return int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) if status.exists() else 0
+
 tiny = {"x": np.linspace(0, 1, 100), "g": ["a", "b"] * 50, "score": np.linspace(0, 1, 100), "label": [0, 1] * 50}
 wakeful.learn(tiny, score="score", label="label", threshold=0.5)  # what is imported and cached is no part of it
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 wakeful.learn(sys.argv[1], score="score", label="label", threshold=0.5)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([after - before, pa.default_memory_pool().max_memory()]))
+print(json.dumps([peak() - before, pa.default_memory_pool().max_memory()]))
 """
 
 
@@ -521,7 +528,7 @@ def test_memory_does_not_grow_with_the_rows_of_a_parquet_file(tmp_path: Path):
         peaks[rows] = json.loads(run.stdout)
     (small_rss, small_pool), (large_rss, large_pool) = peaks.values()
     assert large_pool < 1.5 * small_pool, peaks  # four times the rows
-    assert large_rss < 2 * small_rss, peaks
+    assert large_rss <= 1.5 * small_rss, peaks
 
 
 # ---------------------------------------------------------------- what is refused
@@ -557,7 +564,7 @@ def test_roles_that_columns_cannot_play_are_refused():
         wakeful.learn(loans() | {"label": [1] * 5000}, **LOANS)
     with pytest.raises(wakeful.DataError, match="same in every row"):
         wakeful.learn(loans() | {"flagged": [1] * 5000}, score="score", label="label", decision="flagged")
-    with pytest.raises(wakeful.DataError, match="segment 'debt'|segment"):
+    with pytest.raises(wakeful.DataError, match="segment 'city' has 5,000"):
         wakeful.learn(loans() | {"city": [f"c{at}" for at in range(5000)]}, **LOANS, segments=["city"])
     with pytest.raises(wakeful.DataError, match="kind 'number'"):
         wakeful.learn(loans(), **LOANS, kinds={"debt": "number"})
@@ -590,3 +597,46 @@ def test_numbers_beyond_all_reason_are_learnt_without_a_warning(tmp_path: Path):
     assert wakeful.Reference.load(tmp_path / "reference.json").counts == reference.counts
     for name in ("tiny", "wide", "whole"):
         assert values_of(reference, name)[1:-1].sum() == 500, name
+
+
+# ---------------------------------------------------------------- real loans
+
+
+def test_real_loans_are_learnt_the_same_from_every_input(shared_data: Callable[[str], Path], tmp_path: Path):
+    path = shared_data("lending_club.parquet")
+    roles: dict[str, Any] = {
+        "score": "int_rate", "label": "defaulted", "threshold": 0.14, "time": "issue_d", "id": "id",
+        "segments": ["home_ownership"], "kinds": {"outcome_known_date": "ignore"},
+    }  # fmt: skip
+    table = pq.read_table(path)
+    first = _bytes(path, tmp_path, **roles)
+    reference = wakeful.Reference.load(tmp_path / "reference.json")
+    inputs = {
+        "pandas": table.to_pandas(),
+        "polars": pl.from_arrow(table),
+        "stream": table.to_reader(max_chunksize=777),
+        "duckdb": duckdb.from_arrow(table),
+    }
+    for name, data in inputs.items():
+        assert _bytes(data, tmp_path, **roles) == first, name
+    # The grade is the lender's own reading of the rate; where somebody lives says nothing of it.
+    ranked = sorted(reference.importance, key=lambda name: -reference.importance[name])
+    assert ranked[0] == "grade"
+    assert reference.importance["grade"] > 0.9 > 0.2 > reference.importance["addr_state"]
+    assert reference.windows is not None
+    assert reference.windows.unit == "month"
+    assert 40 < reference.windows.number <= 55
+    # Portfolios change over the years, more than independent draws would.
+    assert 0.0005 < reference.dispersion["purpose"].shape < 0.1
+
+
+def test_real_loans_add_up_month_by_month_and_row_by_row(shared_data: Callable[[str], Path]):
+    table = pq.read_table(shared_data("lending_club.parquet"))
+    reference = wakeful.learn(table.slice(0, 10_000), score="int_rate", label="defaulted", threshold=0.14)
+    monitor = wakeful.Monitor(reference)
+    whole = monitor.count(table)
+    months = table["issue_d"].unique()
+    assert len(months) == 55
+    parts = [monitor.count(table.filter(pa.compute.equal(table["issue_d"], month))) for month in months]
+    assert sum(parts, wakeful.Counts.zero(reference.layout)) == whole
+    assert monitor.count(table.slice(20_000, 2000).to_pylist()) == monitor.count(table.slice(20_000, 2000))

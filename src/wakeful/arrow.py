@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from wakeful.bins import CategoryBins, Floats, Ints
 from wakeful.encoding import INVALID, MISSING, clock_cells, encode_categories
 
-__all__ = ["categories_of", "clock_of", "is_text", "numbers_of", "plain"]
+__all__ = ["categories_of", "clock_of", "is_text", "numbers_of", "plain", "sturdy"]
 
 
 def numbers_of(column: Any) -> Floats:
@@ -94,6 +94,22 @@ def plain(column: Any) -> Any:
     if pa.types.is_string_view(column.type):
         column = pc.cast(column, pa.large_string())
     return column
+
+
+def sturdy(kind: Any) -> Any:
+    """The same type as one that Arrow can filter and join: without views, with room for long dictionaries."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_dictionary(kind):
+        index = kind.index_type if kind.index_type.bit_width >= 32 else pa.int32()
+        return pa.dictionary(index, sturdy(kind.value_type), kind.ordered)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(sturdy(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, sturdy(field.type)) for field in kind])
+    return kind
 
 
 def _python_type(kind: Any) -> type | None:

@@ -2,12 +2,13 @@
 
 A column's *cells* are its value bins followed by ``missing`` and ``invalid``. Numeric columns also have
 128 *fingerprint* cells (a hash of the value: a single value that suddenly holds a share of the traffic
-raises one of them, which no shift of a continuous distribution does) and two sums for mean and variance.
+raises one of them, which no shift of a continuous distribution does) and three sums for mean and variance.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -15,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bins", "Category", "CategoryBins", "Floats", "Ints", "NumericBins", "format_number"]
+__all__ = ["HALF", "Bins", "Category", "CategoryBins", "Floats", "Ints", "NumericBins", "format_number", "halves"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
@@ -27,7 +28,8 @@ _STEPS = 65_536  # the seen range is this many fixed-point steps wide
 _CELLS = 4096  # of a lookup table: it stays in the fastest cache
 _SEARCH = 255  # in a lookup table: this cell does not decide
 _GRID_PAYS = 256  # for fewer values a binary search is faster
-_REACH = 4 * _STEPS  # a value farther than four ranges from the centre is summed as if it were there
+HALF = 2.0**18  # squared steps are summed in two halves
+_REACH = 4 * _STEPS  # a value farther than this many steps, four to eight ranges, is summed as if it were there
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,17 @@ class NumericBins:
         return np.isin(np.concatenate(([-np.inf], self.edges)), np.array(self.singles, dtype=float))
 
     @cached_property
+    def middles(self) -> Floats:
+        """The value that stands for each value bin: its middle, its one value, or the border of the seen range."""
+        left = np.concatenate(([self.low], self.edges))
+        right = np.concatenate((self.edges, [self.high]))
+        return np.where(self.is_single, left, np.clip(left / 2 + right / 2, self.low, self.high))
+
+    @cached_property
     def step(self) -> float:
         """Unit of the fixed-point sums: a power of two, less than 1/32,768 of the seen range."""
-        spread = (self.high - self.low) or abs(self.center) or 1.0
-        return float(2.0 ** np.ceil(np.log2(spread / _STEPS)))
+        spread = min(self.high - self.low, sys.float_info.max) or abs(self.center) or 1.0
+        return float(2.0 ** max(-1000.0, np.ceil(np.log2(spread / _STEPS))))  # its inverse is a number, too
 
     @cached_property
     def _search(self) -> Floats:
@@ -89,9 +98,14 @@ class NumericBins:
     @np.errstate(over="ignore", invalid="ignore")  # a sum of huge or infinite values
     def cells(self, values: Floats) -> NDArray[np.uint8]:
         """Cell of each value, shape (n,): a value bin, then missing (NaN), then invalid (infinite)."""
-        if len(values) >= _GRID_PAYS and np.isfinite(values.sum()):
+        if len(values) < _GRID_PAYS:
+            return self._cell_of[np.searchsorted(self._search, values, side="right")]
+        if np.isfinite(values.sum()):
             return self._grid.bins(values)
-        return self._cell_of[np.searchsorted(self._search, values, side="right")]
+        finite = np.isfinite(values)
+        cells = np.where(np.isnan(values), self.size, self.size + 1).astype(np.uint8)
+        cells[finite] = self._grid.bins(values[finite])
+        return cells
 
     def fingerprint(self, values: Floats) -> NDArray[np.int64]:
         """A hash of each value in 0 … 127; equal values have equal hashes (-0.0 equals 0.0)."""
@@ -100,10 +114,12 @@ class NumericBins:
         mixed >>= _TOP_BITS
         return mixed.view(np.int64)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def fixed_point(self, values: Floats) -> Floats:
         """Distance of each finite value from the centre in whole steps; NaN and infinity count as 0.
 
         Whole numbers below 2^53 add exactly, so sums do not depend on the order of the rows.
+        Squares would get there after 131,072 far values; ``halves`` keeps them exact for 2^35 rows.
         """
         steps = values - self.center
         steps *= 1.0 / self.step
@@ -151,15 +167,21 @@ class Grid(NamedTuple):
 
     @classmethod
     def of(cls, edges: Floats) -> Grid:
-        """A grid over edges, from the second to the last but one: beyond them are the rare tails."""
-        trim = 2 if len(edges) >= 8 else 0
+        """The widest grid in which no cell is crowded: long tails may have to stay outside."""
+        widest = 1 if len(edges) >= 6 else 0
+        grids = [cls._over(edges, trim) for trim in range(widest, max(widest + 1, min(4, len(edges) // 4)))]
+        return next((grid for grid, crowded in grids if not crowded), grids[-1][0])
+
+    @classmethod
+    def _over(cls, edges: Floats, trim: int) -> tuple[Grid, bool]:
+        """A grid that leaves out ``trim`` edges at both ends, and whether a cell has more than two edges."""
         left, right = float(edges[trim]), float(edges[len(edges) - 1 - trim])
         scale = (_CELLS - 4) / (right - left) if right > left else 1.0
         if not np.isfinite(scale) or not np.isfinite(scale * left):
             scale, left = 0.0, 0.0  # one cell for all: everything is searched
         offset = 2.0 - left * scale
-        with np.errstate(over="ignore"):
-            places = np.clip(edges * scale + offset, 0, _CELLS - 1).astype(np.int32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            places = np.clip(np.nan_to_num(edges * scale + offset), 0, _CELLS - 1).astype(np.int32)
         base = np.searchsorted(places, np.arange(_CELLS), side="left").astype(np.uint8)
         inside = np.bincount(places, minlength=_CELLS)
         first, second = np.full(_CELLS, np.inf), np.full(_CELLS, np.inf)
@@ -168,7 +190,7 @@ class Grid(NamedTuple):
         compares = bool((inside[1:-1] == 2).any())  # single values: both of their edges share a cell
         base[(inside > 2) | ((inside == 1) & (not compares))] = _SEARCH
         base[[0, -1]] = _SEARCH
-        return cls(edges, scale, offset, base, first, second, compares)
+        return cls(edges, scale, offset, base, first, second, compares), bool((inside[1:-1] > 2).any())
 
     def bins(self, values: Floats) -> NDArray[np.uint8]:
         """Bin of each finite value, shape (n,)."""
@@ -184,6 +206,13 @@ class Grid(NamedTuple):
         if len(hard):
             found[hard] = np.searchsorted(self.edges, values[hard], side="right")
         return found
+
+
+def halves(squares: Floats) -> tuple[Floats, Floats]:
+    """Whole numbers below 2^36 as a x HALF + b, a and b below 2^18; overwrites its argument."""
+    upper = np.floor(squares * (1.0 / HALF))
+    squares -= upper * HALF
+    return upper, squares
 
 
 @dataclass(frozen=True)

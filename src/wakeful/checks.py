@@ -242,7 +242,7 @@ def _rewritten(function: CheckFunction, recorder: _Recorder, where: str) -> Chec
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True)) | {_NAME: types.CellType(recorder)}
     closure = tuple(cells[name] for name in inner.co_freevars)
     rewritten = types.FunctionType(inner, function.__globals__, function.__name__, function.__defaults__, closure)
-    rewritten.__kwdefaults__ = function.__kwdefaults__
+    rewritten.__kwdefaults__, rewritten.__qualname__ = function.__kwdefaults__, function.__name__
     return rewritten
 
 

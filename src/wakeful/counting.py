@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from wakeful import encoding
-from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
+from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins, halves
 from wakeful.counts import Counts, Layout
 from wakeful.model import Column
 
@@ -174,7 +174,7 @@ def _count_numbers(bins: NumericBins, values: Floats, where: _Where) -> Floats:
     table = _tabulate(where, joint, cells * prints).reshape(-1, cells, prints)
     spread = table[:, : bins.size][:, ~bins.is_single].sum(axis=1)
     steps = bins.fixed_point(values)
-    sums = [_totals(where, weights) for weights in (steps, np.square(steps))]
+    sums = [_totals(where, weights) for weights in (steps, *halves(np.square(steps)))]
     return np.concatenate([table.sum(axis=2), spread, *sums], axis=1)
 
 

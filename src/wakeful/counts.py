@@ -91,7 +91,7 @@ class Layout:
         at = 1  # cell 0 is the number of rows
         for column in self.model.columns:
             bins = self.bins[column.name]
-            place = Cells(at, bins.size, bins.fingerprints, 2 if isinstance(bins, NumericBins) else 0)
+            place = Cells(at, bins.size, bins.fingerprints, 3 if isinstance(bins, NumericBins) else 0)
             places[column.name] = place
             at = place.stop
         return places

@@ -419,7 +419,11 @@ class Live:
         if self.columns is None and any(name in (column.name, column.source) for column in self.model.columns):
             raise SignalError(f"{name} is a column: ask live[{name!r}] for its signals.")
         found = signals.find(name, *self._of, parts=_PARTS if self.columns is None else ())
-        return lambda *values, **arguments: self.measure(found, _named(found, values, arguments))
+        return _Question(self, found)
+
+    def __repr__(self) -> str:
+        parts = ["live", "reference" if self.of_reference else "", "holdout" if self.held_out else ""]
+        return f"<{' '.join(word for word in (*parts, ', '.join(self.columns or ())) if word)}>"
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *signals.names(*self._of)})
@@ -444,6 +448,20 @@ class Live:
                 )
         leaf = Leaf(signal, tuple(sorted(arguments.items())), columns, self.parts, self.held_out, self.of_reference)
         return Expression(leaf, self.bound)
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """A signal of what is asked; called with its arguments it becomes a live value."""
+
+    live: Live
+    signal: Signal
+
+    def __call__(self, *values: Any, **arguments: Any) -> Expression:
+        return self.live.measure(self.signal, _named(self.signal, values, arguments))
+
+    def __repr__(self) -> str:
+        return f"<signal {self.signal.name}>"
 
 
 _PARTS = ("features", "score", "holdout", "reference", "by")

@@ -21,15 +21,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--monitor", metavar="MONITOR.py", help="monitor file of the `live` fixture")
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect the checks of monitor files that are named on the command line."""
-    if file_path.suffix != ".py" or not parent.session.isinitpath(file_path):
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the checks of monitor files that are named on the command line, in place of test functions."""
+    if not parent.session.isinitpath(module_path):
         return None
-    if any(file_path.match(pattern) for pattern in parent.config.getini("python_files")):
+    if any(module_path.match(pattern) for pattern in parent.config.getini("python_files")):
         return None  # a file of ordinary tests, which may well make a monitor
-    if "wakeful.Monitor(" not in file_path.read_text(encoding="utf-8", errors="replace"):
+    if "wakeful.Monitor(" not in module_path.read_text(encoding="utf-8", errors="replace"):
         return None
-    return MonitorFile.from_parent(parent, path=file_path)
+    return MonitorFile.from_parent(parent, path=module_path)
 
 
 class MonitorFile(pytest.File):
@@ -37,7 +38,10 @@ class MonitorFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test per check."""
-        monitor = _load(self.path)
+        try:
+            monitor = _load(self.path)
+        except pytest.UsageError as error:
+            raise self.CollectError(str(error)) from None
         for check in monitor.checks:
             yield CheckItem.from_parent(self, name=check.name, line=check.place[1])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 import math
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -31,8 +30,9 @@ class _Check(NamedTuple):
 
 def identifier(name: str) -> str:
     """A Python variable for a model of any name."""
-    word = re.sub(r"\W+", "_", name).strip("_").lower() or "model"
-    return f"model_{word}" if word[0].isdigit() or keyword.iskeyword(word) else word
+    word = "".join(one if f"_{one}".isidentifier() else " " for one in name.lower())
+    word = "_".join(word.replace("_", " ").split()) or "model"
+    return word if word.isidentifier() and not keyword.iskeyword(word) else f"model_{word}"
 
 
 def monitor_file(reference: Reference, windows: list[Counts], source: str) -> str:
@@ -50,7 +50,7 @@ def monitor_file(reference: Reference, windows: list[Counts], source: str) -> st
     if reference.windows:
         learnt += f" in {reference.windows.number} windows (one a {reference.windows.unit})"
     parts = [
-        f'"""What we fear of the model {model.name!r}, and how we notice.'.replace('"""', '"""', 1),
+        '"""' + f"What we fear of the model '{variable}', and how we notice.",
         "",
         f"    wakeful test {file} DATA            what do these checks say of some rows?",
         f"    pytest {file} --live DATA           the same in a test run",
@@ -72,20 +72,26 @@ def monitor_file(reference: Reference, windows: list[Counts], source: str) -> st
 
 
 def _check_lines(variable: str, check: _Check) -> Iterator[str]:
-    arguments = ", ".join(f"{name}={value!r}".replace("'", '"') for name, value in check.arguments.items())
+    arguments = ", ".join(f"{name}={_quoted(value)}" for name, value in check.arguments.items())
     line = f"@{variable}.check({arguments})"
     if len(line) <= 110:
         yield line
     else:
         yield f"@{variable}.check("
         for name, value in check.arguments.items():
-            yield f'    {name}="{value}",'
+            yield f"    {name}={_quoted(value)},"
         yield ")"
     yield f"def {check.name}(live):"
     for comment in check.comments:
         yield f"    # {comment}"
     for one in check.asserts:
         yield f"    assert {one}"
+
+
+def _quoted(text: str) -> str:
+    """A string literal as ruff formats it: in double quotes, unless it holds some."""
+    literal = repr(text)
+    return literal if '"' in text else '"' + literal[1:-1].replace("\\'", "'") + '"'
 
 
 def _sections(reference: Reference, windows: list[Counts]) -> Iterator[tuple[list[str], list[_Check]]]:
@@ -100,6 +106,8 @@ def _sections(reference: Reference, windows: list[Counts]) -> Iterator[tuple[lis
         ["2. Answers: known at once, long before the outcomes. A broken model shows here first."],
         list(_answer_checks(reference, windows)),
     )
+    if not reference.model.features:
+        return
     yield (
         ["3. Faults: what healthy traffic never shows, whatever the season. They become tickets."],
         list(_fault_checks(reference)),
@@ -120,16 +128,14 @@ def _sections(reference: Reference, windows: list[Counts]) -> Iterator[tuple[lis
 def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Check]:
     model = reference.model
     if model.label is None:
-        yield _Check(
-            "answers_arrive",
-            {"window": "24h", "page": "on-call", "fear": "The model answers nobody"},
-            ["No label was given, so there are no outcomes to check yet: wakeful init … --label COLUMN."],
-            ["live.traffic() >= 1"],
-        )
+        yield _arrival("No label was given, so there are no outcomes to check yet: wakeful init … --label COLUMN.")
         return
     page = {"window": "7d", "page": "on-call"}
     if model.task == "binary":
         subject = "live.holdout" if model.holdout else "live"
+        if not _is_known(reference, "roc_auc"):
+            yield _arrival("The labels leave flagged or unflagged rows out altogether, so they tell no quality.")
+            return
         if model.threshold is not None or model.decision is not None:
             yield _Check(
                 "flagged_are_right",
@@ -174,6 +180,15 @@ def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Ch
             [_seen("Bias (mean of prediction - label)", reference, "bias")],
             [f"-{lean} <= live.bias() <= {lean}"],
         )
+
+
+def _arrival(comment: str) -> _Check:
+    arguments = {"window": "24h", "page": "on-call", "fear": "The model answers nobody"}
+    return _Check("answers_arrive", arguments, [comment], ["live.traffic() >= 1"])
+
+
+def _is_known(reference: Reference, name: str) -> bool:
+    return math.isfinite(_quality(reference.counts, reference, name)[0])
 
 
 def _quality(counts: Counts, reference: Reference, name: str) -> tuple[float, float]:
@@ -258,7 +273,7 @@ def _shift_limit(reference: Reference, windows: list[Counts]) -> str:
 
 def _flagged_limits(reference: Reference, windows: list[Counts]) -> tuple[str, str]:
     value, _ = _quality(reference.counts, reference, "flagged_share")
-    odds = value / (1 - value)
+    odds = value / max(1 - value, 1e-9)
     low, high = odds / _MOST_ODDS / (1 + odds / _MOST_ODDS), odds * _MOST_ODDS / (1 + odds * _MOST_ODDS)
     for one in windows:
         share, noise = _quality(one, reference, "flagged_share")
@@ -272,8 +287,6 @@ def _flagged_limits(reference: Reference, windows: list[Counts]) -> tuple[str, s
 def _fault_checks(reference: Reference) -> Iterator[_Check]:
     model = reference.model
     kinds = {column.kind for column in model.features}
-    if not kinds:
-        return
     asserts = [
         "live.features.missing() <= live.reference.features.missing() + 0.02",
         "live.features.invalid() <= live.reference.features.invalid() + 0.005",
@@ -294,8 +307,8 @@ def _fault_checks(reference: Reference) -> Iterator[_Check]:
         asserts,
     )
     for segment in model.segments:
-        apart = f'live.by("{segment}").features'
-        usual = f'live.reference.by("{segment}").features'
+        apart = f"live.by({_quoted(segment)}).features"
+        usual = f"live.reference.by({_quoted(segment)}).features"
         yield _Check(
             f"inputs_are_whole_by_{identifier(segment)}",
             {

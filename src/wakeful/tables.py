@@ -139,7 +139,8 @@ class Table:
     @property
     def schema(self) -> Any:
         """The pyarrow schema, without the row labels that pandas adds."""
-        return pa.schema([field for field in self._raw_schema() if not _ROW_LABELS.fullmatch(field.name)])
+        fields = [field for field in self._raw_schema() if not _ROW_LABELS.fullmatch(field.name)]
+        return pa.schema([(field.name, arrow.sturdy(field.type)) for field in fields])
 
     def _raw_schema(self) -> Any:
         if self._table is not None:
@@ -170,7 +171,7 @@ class Table:
         """The rows, some ten thousand at a time; only ``columns`` where they are named."""
         try:
             for batch in self._record_batches(columns):
-                yield ArrowBatch(batch)
+                yield ArrowBatch(_sturdy(batch))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot read {self._file or 'the data'}: {error}") from error
 
@@ -217,6 +218,11 @@ class _Spool:
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="wakeful-"))
         weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
+
+
+def _sturdy(batch: Any) -> Any:
+    schema = pa.schema([(field.name, arrow.sturdy(field.type)) for field in batch.schema])
+    return batch if schema.equals(batch.schema) else batch.cast(schema)
 
 
 def _existing(path: Path) -> Path:

@@ -141,23 +141,26 @@ class Window:
     def combined(self, node: Node, key: Key) -> Estimate:
         """A tree's value with its interval.
 
-        Every part is moved to its bounds alone; the moves add as independent errors do, each side by
-        itself (method of variance estimates recovery, Zou & Donner 2008), so the interval of a single
-        leaf stays what it is.
+        Every part is moved to its bounds alone, and the moves add, each side by itself (method of variance
+        estimates recovery, Zou & Donner 2008), so the interval of a single leaf stays what it is. Parts of
+        the same rows may err together, so their moves add in full; live rows and the reference do not, so
+        theirs add as independent errors do.
         """
         found = {atom: self._of_atom(atom, key) for atom in atoms_of(node)}
         values = {atom: estimate.value for atom, estimate in found.items()}
         value = calculate(node, values)
         divisors = [self.combined(one, key) for one in divisors_of(node)]
-        below = above = math.inf if any(one.low <= 0 <= one.high for one in divisors) else 0.0
+        anything = math.inf if any(one.low <= 0 <= one.high for one in divisors) else 0.0
+        below, above = [anything, 0.0], [anything, 0.0]  # of live rows, of the reference
         for moved, estimate in found.items():
             ends = [calculate(node, values | {moved: end}) for end in (estimate.low, estimate.high)]
-            below += max(0.0, value - min(ends)) ** 2
-            above += max(0.0, max(ends) - value) ** 2
+            rows = int(all(leaf.of_reference for leaf in leaves_of(moved)))
+            below[rows] += max(0.0, value - min(ends))
+            above[rows] += max(0.0, max(ends) - value)
         live = [one for atom, one in found.items() if any(not leaf.of_reference for leaf in leaves_of(atom))]
         n = min((one.n for one in live or found.values()), default=math.inf)
         noise = math.sqrt(sum(one.noise**2 for one in found.values()))
-        return Estimate(value, value - math.sqrt(below), value + math.sqrt(above), n, noise)
+        return Estimate(value, value - math.hypot(*below), value + math.hypot(*above), n, noise)
 
     def _of_atom(self, atom: Leaf | Op, key: Key) -> Estimate:
         if isinstance(atom, Leaf):
@@ -228,7 +231,8 @@ def _verdict(gap: Estimate, symbol: str, strict: bool) -> Outcome:
     if refuted:
         return "fail"
     if strict:
-        supported = gap.high <= 0 if symbol in ("<=", "<") else gap.low >= 0
+        at_most, at_least = gap.high <= 0, gap.low >= 0
+        supported = {"==": at_most and at_least}.get(symbol, at_most if symbol in ("<=", "<") else at_least)
         return "pass" if supported and holds[symbol] else "unsure"
     return "pass" if holds[symbol] else "unsure"
 

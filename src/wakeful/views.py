@@ -38,7 +38,7 @@ class ColumnCounts:
         seen: whether any row of any slice fell into the bin, shape (bins,).
         missing, invalid: rows without a value, and with one of the wrong type or infinite.
         prints: rows of continuous values by fingerprint, shape (128,); empty for categories.
-        sums: of steps and squared steps from ``bins.center``; empty for categories.
+        sums: of steps from ``bins.center`` and of both halves of their squares; empty for categories.
     """
 
     name: str
@@ -60,6 +60,11 @@ class ColumnCounts:
     def n(self) -> float:
         """Rows that have a value."""
         return float(self.values.sum())
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of an estimate's error, at most."""
+        return self.n - 1.0
 
     @property
     def share(self) -> Floats:
@@ -140,6 +145,11 @@ class Outcomes:
         """Rows behind an estimate: those with an answer and a known outcome."""
         raise NotImplementedError
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of an estimate's error, at most."""
+        return self.n - 1.0
+
 
 @dataclass(frozen=True, eq=False)
 class BinaryOutcomes(Outcomes):
@@ -161,11 +171,20 @@ class BinaryOutcomes(Outcomes):
         return everyone
 
     @cached_property
+    def decided(self) -> Floats:
+        """Rows with an answer, labelled or not, unflagged and flagged, shape (2,)."""
+        found: Floats = self.answered[..., 0].sum(axis=(0, 2, 3))
+        return found
+
+    @cached_property
     def weights(self) -> Floats:
-        """Rows that one labelled row stands for, unflagged and flagged, shape (2,)."""
-        rows = self.answered[..., 0].sum(axis=(0, 2, 3))
+        """Rows that one labelled row stands for, unflagged and flagged, shape (2,).
+
+        NaN where there are rows of a decision, but no outcome of any: nothing is known of them.
+        """
         labelled = self.labelled[..., 0].sum(axis=(1, 2))
-        return np.where(labelled > 0, rows / np.maximum(labelled, 1e-300), 0.0)
+        nothing = np.where(self.decided > 0, np.nan, 0.0)
+        return np.where(labelled > 0, self.decided / np.maximum(labelled, 1.0), nothing)
 
     @property
     def negative(self) -> Floats:
@@ -205,6 +224,15 @@ class BinaryOutcomes(Outcomes):
     def n(self) -> float:
         """Labelled rows."""
         return float(self.labelled[..., 0].sum())
+
+    @property
+    def freedom(self) -> float:
+        """Where labelled rows weigh unequally, the fewest of a decision carry the error."""
+        used = self.decided > 0
+        if not used.any():
+            return 0.0
+        labelled = self.labelled[..., 0].sum(axis=(1, 2))[used]
+        return float(labelled.min() if np.ptp(self.weights[used]) > 0 else self.n) - 1.0
 
 
 @dataclass(frozen=True, eq=False)

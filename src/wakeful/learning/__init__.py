@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from wakeful.errors import MissingExtra
+
+try:
+    import pyarrow  # noqa: F401  # learning reads tables throughout
+except ImportError as error:
+    raise MissingExtra("pyarrow", "history", "learning a reference") from error
+
 from wakeful.learning.build import Learnt, learn_all
 from wakeful.learning.infer import Roles
 from wakeful.model import Task

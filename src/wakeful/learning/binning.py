@@ -42,9 +42,11 @@ def bins_of_numbers(sample: Floats, low: float, high: float, borders: Iterable[f
     if wanted > 1:
         tail = max(_TAIL, _ROWS_PER_TAIL / len(finite))
         places = np.concatenate(([tail], np.linspace(0, 1, wanted + 1)[1:-1], [1 - tail]))
-        cuts |= {_rounded(cut, high - low) for cut in np.unique(np.quantile(rest, np.sort(places)))}
+        quantiles = np.unique(np.quantile(rest, np.sort(places)))
+        cuts |= {_rounded(cut, high - low) for cut in quantiles[np.isfinite(quantiles)]}
     inner = sorted(cut for cut in cuts if low < cut <= high)
-    return NumericBins(float(low), float(high), tuple(inner), tuple(sorted(map(float, singles))), float(finite.mean()))
+    center = finite.mean() if np.isfinite(finite.mean()) else low / 2 + high / 2  # a sum of huge values overflows
+    return NumericBins(float(low), float(high), tuple(inner), tuple(sorted(map(float, singles))), float(center))
 
 
 def _rounded(value: float, spread: float) -> float:

@@ -41,6 +41,7 @@ class Learnt(NamedTuple):
     notes: list[str]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers beyond all reason are no reason to stop
 def learn_all(data: object, roles: Roles, derived: Mapping[str, Derivation] | None = None) -> Learnt:
     """Learn a reference.
 

@@ -130,7 +130,8 @@ def _kind(name: str, profile: Profile, notes: list[str]) -> str:
             notes.append(f"{name}: nearly every row has another text, so it is left out as an identifier or free text")
             return "ignore"
         return "categorical"
-    notes.append(f"{name}: values of type {kind} cannot be counted, so it is left out")
+    hint = " (is the file in UTF-8?)" if pa.types.is_binary(kind) else ""
+    notes.append(f"{name}: values of type {kind} cannot be counted{hint}, so it is left out")
     return "ignore"
 
 
@@ -143,7 +144,10 @@ def _check_kind(name: str, kind: str, profile: Profile) -> None:
         "ignore": True,
     }
     is_name = is_text(found) or pa.types.is_boolean(found) or pa.types.is_integer(found)
-    if not (fits.get(kind, is_name or profile.columns[name].categories) or pa.types.is_null(found)):
+    if pa.types.is_floating(found):  # whole numbers with gaps, as from pandas
+        numbers = profile.numbers(name)
+        is_name = bool(np.all(numbers[np.isfinite(numbers)] % 1 == 0))
+    if not (fits.get(kind, is_name) or pa.types.is_null(found)):
         raise DataError(
             f"column {name!r} cannot be {kind}: its values are of type {found}. Convert it, or name another kind."
         )

@@ -50,7 +50,7 @@ class WindowCounter:
         kind = seen.schema.field(time).type
         if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise DataError(f"time column {time!r} must hold dates or timestamps, not {kind}. Convert it first.")
-        times = seen.sample.column(time).combine_chunks().drop_null()
+        times = _on_the_clock(seen.sample.column(time).combine_chunks().drop_null())
         if not len(times):
             raise DataError(f"time column {time!r} is missing in every row. Leave it out, or fill it.")
         numbers = {unit: pc.count_distinct(pc.floor_temporal(times, unit=unit)).as_py() for unit in _UNITS}
@@ -64,7 +64,7 @@ class WindowCounter:
 
     def add(self, batch: ArrowBatch, derived: Mapping[str, Derivation] | None) -> None:
         """Count a batch into its windows; rows without a time belong to none."""
-        starts = pc.floor_temporal(batch.column(self._time), unit=self.unit)
+        starts = pc.floor_temporal(_on_the_clock(batch.column(self._time)), unit=self.unit)
         for start in starts.unique().drop_null():
             rows = batch.record_batch.filter(pc.fill_null(pc.equal(starts, start), False))
             known = self._counts.get(start.as_py(), Counts.zero(self._layout))
@@ -75,6 +75,11 @@ class WindowCounter:
         ordered = [self._counts[start] for start in sorted(self._counts)]
         usual = np.median([counts.rows for counts in ordered])
         return [counts for counts in ordered if counts.rows >= usual / 4]
+
+
+def _on_the_clock(times: Any) -> Any:
+    """Timestamps as a clock on the wall shows them; the hour that autumn repeats is one window."""
+    return times if getattr(times.type, "tz", None) is None else pc.local_timestamp(times)
 
 
 def dispersion_of(whole: Counts, windows: list[Counts]) -> dict[str, Dispersion]:

@@ -6,6 +6,7 @@ average_precision) treats the scores of one bin as ties.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from wakeful.bins import Floats, NumericBins
 from wakeful.errors import SignalError
-from wakeful.evidence import Distance, Share
+from wakeful.evidence import Combined, Distance, Evidence, Exact, Share
 from wakeful.signals.signal import signal
 from wakeful.views import BinaryOutcomes
 
@@ -40,49 +41,70 @@ _TP, _FP, _FN, _TN = (
 )
 
 
-def _share(live: BinaryOutcomes, hits: Mask, rest: Mask) -> Share:
-    """A share of weighted rows, and how many independent rows say as much (linearised variance)."""
-    rows, weights = live.matrix, live.weights[:, None] * np.ones((2, 2))
-    part, other = (rows * weights)[hits].sum(), (rows * weights)[rest].sum()
-    whole = part + other
-    if whole <= 0:
-        return Share(0.0, 0.0)
-    p = part / whole
-    squares = rows * weights**2
-    variance = (squares[hits].sum() * (1 - p) ** 2 + squares[rest].sum() * p**2) / whole**2
-    independent = p * (1 - p) / variance if variance > 0 else whole / weights[hits | rest].max()
-    return Share(part, whole, independent)
+def _share(live: BinaryOutcomes, hits: Mask, rest: Mask) -> Share | Combined:
+    """The share of hits among hits and rest: of plain rows, or where they weigh unequally, of their weights."""
+    rows, asked = live.matrix, hits | rest
+    weights = live.weights[asked.any(axis=1) & (live.decided > 0)]
+    if len(weights) < 2 or np.ptp(weights) == 0:
+        return Share(rows[hits].sum(), rows[asked].sum())
+
+    def share(cases: Floats) -> float:
+        whole = cases[asked].sum()
+        return float(cases[hits].sum() / whole) if whole > 0 else np.nan
+
+    return _of_cases(live, share, float(rows[asked].sum()))
+
+
+def _of_cases(live: BinaryOutcomes, formula: Callable[[Floats], float], n: float) -> Combined:
+    """A function of the shares of the four cases, shape (flagged, truth).
+
+    They follow from the share of flagged rows and the share of positives of each decision, which are known
+    from different rows, however unequally these weigh.
+    """
+    rows, decided = live.matrix, live.decided
+    positives = (
+        Share(*pair) if known else Exact(0.0, 0.0)
+        for pair, known in zip(zip(rows[:, 1], rows.sum(axis=1), strict=True), decided, strict=True)
+    )
+
+    def of_shares(flagged: float, *positive: float) -> float:
+        truth = np.array(positive)
+        return formula(np.array([[1 - flagged], [flagged]]) * np.stack([1 - truth, truth], axis=1))
+
+    return Combined(of_shares, (Share(decided[1], decided.sum()), *positives), n)
 
 
 @signal(of="binary")
-def precision(live: BinaryOutcomes) -> Share:
+def precision(live: BinaryOutcomes) -> Evidence:
     """Share of flagged rows whose outcome is positive: TP / (TP + FP)."""
     return _share(live, _TP, _FP)
 
 
 @signal(of="binary")
-def recall(live: BinaryOutcomes) -> Share:
+def recall(live: BinaryOutcomes) -> Evidence:
     """Share of positive outcomes that were flagged: TP / (TP + FN); rows weigh what their decision hides."""
     return _share(live, _TP, _FN)
 
 
 @signal(of="binary")
-def specificity(live: BinaryOutcomes) -> Share:
+def specificity(live: BinaryOutcomes) -> Evidence:
     """Share of negative outcomes that were not flagged: TN / (TN + FP)."""
     return _share(live, _TN, _FP)
 
 
 @signal(of="binary")
-def accuracy(live: BinaryOutcomes) -> Share:
+def accuracy(live: BinaryOutcomes) -> Evidence:
     """Share of rows whose decision fits the outcome."""
     return _share(live, _TP | _TN, _FP | _FN)
 
 
-@signal(of="binary", bounded=True)
-def f1(live: BinaryOutcomes) -> float:
-    """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN)."""
-    rows = live.matrix * live.weights[:, None]
-    return float(2 * rows[1, 1] / (2 * rows[1, 1] + rows[1, 0] + rows[0, 1]))
+@signal(of="binary")
+def f1(live: BinaryOutcomes) -> Evidence:
+    """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
+
+    It is 2 J / (1 + J), where J is the share of TP among TP, FP and FN, and so are its bounds.
+    """
+    return Combined(lambda share: 2 * share / (1 + share), (_share(live, _TP, _FP | _FN),), live.n)
 
 
 @signal(of="binary")
@@ -92,33 +114,39 @@ def value(
     false_positive: float = 0.0,
     true_negative: float = 0.0,
     false_negative: float = 0.0,
-) -> float:
+) -> Evidence:
     """Mean worth of an answer, in the money that the four cases are given in."""
-    rows = live.matrix * live.weights[:, None]
     worth = np.array([[true_negative, false_negative], [false_positive, true_positive]], dtype=float)
-    return float((rows * worth).sum() / rows.sum())
+    return _of_cases(live, lambda cases: float((cases * worth).sum()), live.n)
 
 
 @signal(of="binary", bounded=True)
-def roc_auc(live: BinaryOutcomes) -> float:
+def roc_auc(live: BinaryOutcomes) -> Share | float:
     """Probability that a positive scores above a negative, ties counting half.
 
-    Off scikit-learn's value by at most half the share of positive-negative pairs inside one bin.
+    Off scikit-learn's value by at most half the share of positive-negative pairs whose scores share a bin.
     """
     negative, positive = live.negative, live.positive
     below = np.cumsum(negative) - negative / 2
-    return float((positive * below).sum() / (positive.sum() * negative.sum()))
+    return _ranked(live, float((positive * below).sum() / (positive.sum() * negative.sum())))
+
+
+def _ranked(live: BinaryOutcomes, found: float) -> Share | float:
+    """A ranking without any error has none to tell its own from: it is known by the fewer of its classes."""
+    fewer = float(live.labelled[..., 0].sum(axis=(0, 1)).min())
+    return Share(fewer * found, fewer) if found in (0.0, 1.0) else found
 
 
 @signal(of="binary", bounded=True)
-def average_precision(live: BinaryOutcomes) -> float:
+def average_precision(live: BinaryOutcomes) -> Share | float:
     """Area under the precision-recall curve as a sum of steps, one per bin.
 
-    Off scikit-learn's value by at most the mean, over positives, of how much precision varies inside a bin.
+    Off scikit-learn's value by at most the mean, over positives, of the largest difference between the
+    precision at a score in the positive's bin and that at the bin's lower border.
     """
     negative, positive = live.negative[::-1], live.positive[::-1]
     hits, flagged = np.cumsum(positive), np.cumsum(positive + negative)
-    return float((positive * hits / np.maximum(flagged, 1e-300)).sum() / positive.sum())
+    return _ranked(live, float((positive * hits / np.maximum(flagged, 1e-300)).sum() / positive.sum()))
 
 
 def _sums(live: BinaryOutcomes) -> Floats:
@@ -147,14 +175,14 @@ def brier_score(live: BinaryOutcomes) -> float:
 
 @signal(of="binary")
 def log_loss(live: BinaryOutcomes) -> float:
-    """Mean of -ln of the probability given to what happened; within 1e-6 of scikit-learn's."""
+    """Mean of -ln of the probability given to what happened; within 1e-6 of scikit-learn's on float64 scores."""
     sums = _sums(live)
     return float(sums[:, 3].sum() / sums[:, 0].sum())
 
 
 @signal(of="binary")
 def bias(live: BinaryOutcomes) -> float:
-    """Mean score minus share of positives: above 0, the score promises too much."""
+    """Mean score minus share of positives, to 1e-6: above 0, the score promises too much."""
     sums = _sums(live)
     return float((sums[:, 1].sum() - sums[1, 0]) / sums[:, 0].sum())
 
@@ -164,11 +192,13 @@ def calibration_error(live: BinaryOutcomes) -> Distance:
     """Expected calibration error: mean over rows of |mean score - share of positives| in the row's bin.
 
     Naeini et al. 2015; the bins are the reference's. Chance alone makes it positive; ``noise`` says how much.
+    Where rows weigh unequally, n is the number of equal ones that say as much (Kish 1965).
     """
     _must_be_probability(live)
     rows, positive = live.weighted[..., 0].sum(axis=1), live.positive
     scores = live.weighted[..., 1].sum(axis=1) / 2.0**20
-    total = rows.sum()
+    squares = (live.labelled[..., 0].sum(axis=2) * live.weights[:, None] ** 2).sum(axis=0)
+    total, n = rows.sum(), rows.sum() ** 2 / max(squares.sum(), 1.0)
     rate = np.divide(positive, rows, out=np.zeros_like(rows), where=rows > 0)
-    spread = np.sqrt(2 / np.pi * rows * rate * (1 - rate)).sum() / np.sqrt(max(total, 1.0))
-    return Distance(float(np.abs(scores - positive).sum() / total), float(spread), 2.0, live.n, np.inf)
+    spread = np.sqrt(2 / np.pi * squares * rate * (1 - rate)).sum() / total * np.sqrt(n)
+    return Distance(float(np.abs(scores - positive).sum() / total), float(spread), 2.0, float(n), np.inf)

@@ -69,18 +69,21 @@ def linf(live: ColumnCounts, reference: ColumnCounts) -> Distance:
 
 @signal
 def psi(live: ColumnCounts, reference: ColumnCounts) -> Divergence:
-    """Population stability index: sum of (q - p) ln(q/p), half a row added to each live bin.
+    """Population stability index: sum of (q - p) ln(q/p).
 
+    Half a row is added to each live bin and 1/10,000 to each reference share, so that a bin which is empty
+    on one side counts.
     Without change it is (1/n + 1/m) chi² of bins - 1 degrees (Yurdakul & Naranjo 2020), so a fixed
     limit means nothing at low traffic.
     """
     q, p = shares(live, reference)
+    used, bins = (q > 0) | (p > 0), int((p > 0).sum())
     q = (q * live.n + 0.5) / (live.n + 0.5 * len(q))
     p = (p + 1e-4) / (1 + 1e-4 * len(p))
-    ratio = np.log(q / p)
-    slope = ratio + 1 - p / q
+    ratio = np.where(used, np.log(q / p), 0.0)
+    slope = np.where(used, ratio + 1 - p / q, 0.0)
     variance = (q * slope**2).sum() - (q * slope).sum() ** 2
-    return Divergence(float(((q - p) * ratio).sum()), len(p), 1.0, float(variance), live.n, reference.n)
+    return Divergence(float(((q - p) * ratio).sum()), bins, 1.0, float(variance), live.n, reference.n)
 
 
 @signal
@@ -92,14 +95,15 @@ def jensen_shannon(live: ColumnCounts, reference: ColumnCounts) -> Divergence:
     slope = np.where(q > 0, np.log2(np.where(q > 0, q, 1) / np.where(q > 0, middle, 1)), 0.0)
     value = max(0.0, float((from_p.sum() + (q * slope).sum()) / 2))
     variance = ((q * slope**2).sum() - (q * slope).sum() ** 2) / 4
-    return Divergence(value, len(p), 1 / (8 * np.log(2)), float(variance), live.n, reference.n)
+    return Divergence(value, int((p > 0).sum()), 1 / (8 * np.log(2)), float(variance), live.n, reference.n)
 
 
 @signal(kinds=("numeric",))
 def ks(live: ColumnCounts, reference: ColumnCounts) -> Distance:
     """Kolmogorov-Smirnov distance on bins: largest difference of the two distribution functions.
 
-    At most the distance on rows, and less by no more than the largest reference or live bin share.
+    At most the distance on rows, and less by no more than the largest reference or live share of a bin
+    that holds more than one value.
     """
     q, p = live.share, reference.share
     return Distance(np.abs(np.cumsum(q - p)).max(), np.sqrt(np.pi / 8) * 1.4, 1.0, live.n, reference.n)
@@ -110,12 +114,11 @@ def wasserstein(live: ColumnCounts, reference: ColumnCounts) -> Distance:
     """Earth mover's distance in the column's unit: the area between the two distribution functions.
 
     Exact for values that have bins of their own. Otherwise rows count at the middle of their bin and
-    outside the seen range at its border, which is wrong by at most the widest bin.
+    outside the seen range at its border, which is wrong by at most the widest bin plus the mean distance
+    by which live rows lie outside the range.
     """
     bins = live.numeric
-    left = np.concatenate(([bins.low], bins.edges))
-    right = np.concatenate((bins.edges, [bins.high]))
-    middle = np.where(bins.is_single, left, np.clip((left + right) / 2, bins.low, bins.high))
+    middle = bins.middles
     q, p = np.cumsum(live.share), np.cumsum(reference.share)
     widths = np.diff(middle)
     noise = (widths * np.sqrt(2 * p[:-1] * np.maximum(0, 1 - p[:-1]) / np.pi)).sum()

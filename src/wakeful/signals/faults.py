@@ -41,8 +41,11 @@ class Surges(NamedTuple):
 
 def surges(live: ColumnCounts, reference: ColumnCounts) -> Surges:
     """What could hold a spike, relative to the rows that have a value."""
-    known = (reference.values + 1) / (reference.n + len(reference.values))
-    found = [Surges(live.values, reference.values / max(reference.n, 1), allowed_share(known, _SURGE))]
+    rows = reference.values.copy()
+    if isinstance(reference.bins, CategoryBins):
+        rows[-1] = reference.bins.new_share * reference.n  # new categories are to be expected
+    known = (rows + 1) / (reference.n + len(rows))
+    found = [Surges(live.values, rows / max(reference.n, 1), allowed_share(known, _SURGE))]
     spread, expected = live.prints.sum(), reference.prints.sum()
     if spread and live.n:
         even = (reference.prints + 1) / (expected + len(reference.prints))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from wakeful.bins import HALF
 from wakeful.errors import SignalError
 from wakeful.evidence import Average, Quantile
 from wakeful.signals.signal import signal
@@ -17,16 +18,17 @@ def _moments(live: ColumnCounts) -> tuple[float, float]:
     bins, n = live.numeric, live.n
     if not n:
         return np.nan, np.nan
-    steps, squares = live.sums / n
-    return bins.center + bins.step * steps, bins.step**2 * max(0.0, squares - steps**2)
+    steps, upper, lower = live.sums / n
+    return bins.center + bins.step * steps, bins.step**2 * max(0.0, upper * HALF + lower - steps**2)
 
 
 @signal(kinds=("numeric",))
 def mean(live: ColumnCounts) -> Average:
     """Mean of the values.
 
-    Every value is counted to 1/65,536 of the seen range, and at most four ranges away from its middle:
-    one absurd value cannot move the mean without bound.
+    Right to 1/65,536 of the range seen in training, as long as no value is farther than four ranges from
+    the mean in training. Farther ones count as if they were four to eight ranges away: one absurd value
+    cannot move the mean without bound.
     """
     value, variance = _moments(live)
     return Average(value, variance, live.n)
@@ -34,16 +36,24 @@ def mean(live: ColumnCounts) -> Average:
 
 @signal(kinds=("numeric",))
 def std(live: ColumnCounts) -> Average:
-    """Standard deviation of the values, counted as in ``mean``; its interval assumes a normal kurtosis."""
-    _, variance = _moments(live)
-    return Average(float(np.sqrt(variance)), variance / 2, live.n)
+    """Standard deviation of the values (the root of their mean squared deviation, as numpy's).
+
+    Values are counted as in ``mean``, and it is right to the same unit. Its interval rests on the kurtosis of
+    the bins, which rare values far out escape: with log-normal values it errs more often than it says.
+    """
+    mean, variance = _moments(live)
+    squares = (live.numeric.middles - mean) ** 2
+    spread = (live.values * squares).sum()
+    kurtosis = live.n * (live.values * squares**2).sum() / spread**2 if spread > 0 else 3.0
+    return Average(float(np.sqrt(variance)), variance * (kurtosis - 1) / 4, live.n)
 
 
 @signal(kinds=("numeric",))
 def quantile(live: ColumnCounts, level: float) -> Quantile:
     """The value below which a share ``level`` of the rows lies, interpolated inside its bin.
 
-    It is right to the bin in which the quantile lies; outside the seen range it is the range's border.
+    It lies in the bin of the row on which the quantile lies (numpy's method ``inverted_cdf``), so it is
+    wrong by at most that bin's width; outside the seen range it is the range's border.
     """
     if not 0 <= level <= 1:
         raise SignalError(f"a quantile's level is a share between 0 and 1, not {level}.")

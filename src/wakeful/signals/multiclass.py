@@ -11,7 +11,7 @@ import numpy as np
 
 from wakeful.bins import Floats
 from wakeful.errors import UnknownName
-from wakeful.evidence import Evidence, Share
+from wakeful.evidence import Combined, Evidence, Exact, Share
 from wakeful.signals.signal import signal
 from wakeful.views import ClassOutcomes
 
@@ -24,10 +24,18 @@ def _class(live: ClassOutcomes, label: Any) -> int:
     return live.classes.index(str(label))
 
 
-def _macro(live: ClassOutcomes, hits: Floats, rows: Floats) -> float:
-    """Mean over the classes that occur; a class without rows to judge counts 0, as in scikit-learn."""
-    occurs = (live.matrix.sum(axis=0) + live.matrix.sum(axis=1)) > 0
-    return float(np.divide(hits, rows, out=np.zeros_like(hits), where=rows > 0)[occurs].mean())
+def _of_classes(live: ClassOutcomes, label: Any, rows: Floats) -> Share | Combined:
+    """The share of hits in the rows of one class, or its mean over the classes that occur.
+
+    A class without rows to judge counts 0, as in scikit-learn.
+    """
+    hits = np.diag(live.matrix)
+    if label is not None:
+        at = _class(live, label)
+        return Share(hits[at], rows[at])
+    occurs = np.flatnonzero(live.matrix.sum(axis=0) + live.matrix.sum(axis=1))
+    shares = tuple(Share(hits[at], rows[at]) if rows[at] else Exact(0.0, 0.0) for at in occurs)
+    return Combined(lambda *values: float(np.mean(values)) if values else np.nan, shares, live.n)
 
 
 @signal(of="multiclass")
@@ -36,34 +44,30 @@ def accuracy(live: ClassOutcomes) -> Share:
     return Share(np.trace(live.matrix), live.matrix.sum())
 
 
-@signal(of="multiclass", bounded=True)
-def precision(live: ClassOutcomes, label: Any = None) -> Evidence | float:
+@signal(of="multiclass")
+def precision(live: ClassOutcomes, label: Any = None) -> Evidence:
     """Of the rows predicted as a class, the share that belong to it; the mean over classes without ``label``."""
-    hits, rows = np.diag(live.matrix), live.matrix.sum(axis=0)
-    if label is None:
-        return _macro(live, hits, rows)
-    at = _class(live, label)
-    return Share(hits[at], rows[at])
+    return _of_classes(live, label, live.matrix.sum(axis=0))
 
 
-@signal(of="multiclass", bounded=True)
-def recall(live: ClassOutcomes, label: Any = None) -> Evidence | float:
+@signal(of="multiclass")
+def recall(live: ClassOutcomes, label: Any = None) -> Evidence:
     """Of the rows of a class, the share predicted as such; the mean over classes without ``label``."""
-    hits, rows = np.diag(live.matrix), live.matrix.sum(axis=1)
-    if label is None:
-        return _macro(live, hits, rows)
-    at = _class(live, label)
-    return Share(hits[at], rows[at])
+    return _of_classes(live, label, live.matrix.sum(axis=1))
 
 
 @signal(of="multiclass", bounded=True)
-def f1(live: ClassOutcomes, label: Any = None) -> float:
-    """Harmonic mean of precision and recall of a class; the mean over classes without ``label``."""
-    hits, rows = 2 * np.diag(live.matrix), live.matrix.sum(axis=0) + live.matrix.sum(axis=1)
+def f1(live: ClassOutcomes, label: Any = None) -> Evidence | float:
+    """Harmonic mean of precision and recall of a class; the mean over classes without ``label``.
+
+    Of one class it is 2 J / (1 + J), where J is the share of hits among the rows that are or are predicted of
+    it, and so are its bounds. Classes share their errors, so the mean has the bounds of the delta method.
+    """
+    hits, either = np.diag(live.matrix), live.matrix.sum(axis=0) + live.matrix.sum(axis=1)
     if label is None:
-        return _macro(live, hits, rows)
+        return float(np.mean(2 * hits[either > 0] / either[either > 0])) if either.any() else np.nan
     at = _class(live, label)
-    return float(hits[at] / rows[at])
+    return Combined(lambda share: 2 * share / (1 + share), (Share(hits[at], either[at] - hits[at]),), live.n)
 
 
 @signal(of="multiclass")

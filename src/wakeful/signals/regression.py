@@ -1,7 +1,9 @@
 """Quality of a regression, under scikit-learn's names.
 
-Errors and labels are summed to a millionth of the largest seen in training, and at most four times as far:
-every mean is right to that unit unless errors grow beyond.
+Every row's error is summed in steps of a millionth of E, the largest error in training, and its label in
+steps of a millionth of Y, the largest distance of a label from their mean. What is more than four times as
+large is summed as if it were four times as large. Short of that, a mean of rounded values is off by at
+most half a step, s = 2^-21, about 5e-7; the docstrings say what follows for each signal.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ __all__ = ["bias", "mean_absolute_error", "r2", "root_mean_squared_error"]
 
 @signal(of="regression")
 def mean_absolute_error(live: NumberOutcomes) -> Average:
-    """Mean of |prediction - label|, in the label's unit."""
+    """Mean of |prediction - label|, in the label's unit; right to s E."""
     n, _, absolute, square, *_ = live.sums
     mean = absolute / n
     return Average(mean, square / n - mean**2, n)
@@ -25,7 +27,10 @@ def mean_absolute_error(live: NumberOutcomes) -> Average:
 
 @signal(of="regression")
 def root_mean_squared_error(live: NumberOutcomes) -> Average:
-    """Root of the mean of (prediction - label)², in the label's unit; its variance by the delta method."""
+    """Root of the mean of (prediction - label)², in the label's unit; right to s E² / its value.
+
+    Its variance is that of the delta method.
+    """
     n, _, _, square, fourth, *_ = live.sums
     mean = square / n
     return Average(float(np.sqrt(mean)), (fourth / n - mean**2) / (4 * mean) if mean > 0 else 0.0, n)
@@ -33,7 +38,7 @@ def root_mean_squared_error(live: NumberOutcomes) -> Average:
 
 @signal(of="regression")
 def bias(live: NumberOutcomes) -> Average:
-    """Mean of prediction - label: above 0, predictions are too high."""
+    """Mean of prediction - label: above 0, predictions are too high; right to s E."""
     n, error, _, square, *_ = live.sums
     mean = error / n
     return Average(mean, square / n - mean**2, n)
@@ -41,7 +46,11 @@ def bias(live: NumberOutcomes) -> Average:
 
 @signal(of="regression")
 def r2(live: NumberOutcomes) -> Average:
-    """Coefficient of determination: 1 - mean squared error / variance of the label; delta method."""
+    """Coefficient of determination: 1 - mean squared error / variance of the label.
+
+    Right to s (E² + (1 - r2) (1 + 2 d) Y²) / variance, where the labels' mean is d Y away from that in
+    training. Its own variance is that of the delta method.
+    """
     n, _, _, square, fourth, label, label2, label4, mixed = live.sums
     spread = label2 / n - (label / n) ** 2
     left = square / n / spread

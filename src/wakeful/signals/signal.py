@@ -28,6 +28,10 @@ class View(Protocol):
     def n(self) -> float:
         """Rows behind an estimate."""
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of its error, at most."""
+
     def nudged(self, share: float) -> Iterator[tuple[float, Any]]:
         """For every non-empty cell: its rows, and the counts with that cell grown by ``share``."""
 
@@ -93,7 +97,8 @@ class Signal:
         if hasattr(found, "estimate"):
             return found
         value = float(found)
-        return Smooth(value, _standard_error(value, live, call), live.n, self.bounded)
+        error, freedom = _standard_error(value, live, call)
+        return Smooth(value, error, live.n, self.bounded, min(freedom, live.freedom))
 
     def estimate(
         self, live: View, reference: View, arguments: dict[str, Any], alpha: float, rho: float = 0.0
@@ -102,13 +107,17 @@ class Signal:
         return self.evidence(live, reference, arguments).estimate(alpha, rho)
 
 
-def _standard_error(value: float, view: View, formula: Callable[[Any], Any]) -> float:
-    """Delta method for Poisson counts: the root of the sum of rows x (change per row)²."""
-    total = 0.0
+def _standard_error(value: float, view: View, formula: Callable[[Any], Any]) -> tuple[float, float]:
+    """Delta method for Poisson counts: the root of the sum of rows x (change per row)².
+
+    Its degrees of freedom are Satterthwaite's: 2 sum² / (variance of the sum), few where few rows matter.
+    """
+    total = fourth = 0.0
     for rows, nudged in view.nudged(_NUDGE):
         slope = (float(formula(nudged)) - value) / (_NUDGE * rows)
         total += rows * slope**2
-    return float(np.sqrt(total))
+        fourth += rows * slope**4
+    return float(np.sqrt(total)), 2 * total**2 / fourth if fourth > 0 else np.inf
 
 
 @overload
