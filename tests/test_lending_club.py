@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 import wakeful
@@ -21,7 +23,7 @@ LENDERS_OWN_SCORE = ["int_rate", "grade"]
 
 INCIDENTS: dict[str, tuple[str, Callable[[pd.Series], pd.Series]]] = {
     "incomes in cents": ("annual_inc", lambda income: 100 * income),
-    "dti is lost": ("dti", lambda dti: dti.where(False)),
+    "dti is lost": ("dti", lambda dti: dti * float("nan")),
     "a category renamed": ("verification_status", lambda status: status.replace("Not Verified", "not verified")),
 }
 REAL_NEWS = {"term", "emp_length"}  # loans over 60 months from May 2010 on; applicants without employment
@@ -42,7 +44,9 @@ class Lender:
         self.codes = {name: {text: at for at, text in enumerate(sorted(training[name].unique()))} for name in texts}
         self.model = HistGradientBoostingClassifier(
             categorical_features=list(texts), learning_rate=0.1, max_iter=40, max_depth=3, random_state=0
-        ).fit(self.inputs(training), training["defaulted"])
+        )
+        with threadpool_limits(1):
+            self.model.fit(self.inputs(training), training["defaulted"])
         self.scored(self.reference).to_parquet(folder / "reference.parquet", index=False)
 
     def inputs(self, loans: pd.DataFrame) -> pd.DataFrame:
@@ -51,12 +55,13 @@ class Lender:
         return features.assign(**codes).astype(float)
 
     def scored(self, loans: pd.DataFrame) -> pd.DataFrame:
-        return loans.assign(score=self.model.predict_proba(self.inputs(loans))[:, 1])
+        with threadpool_limits(1):  # threads that wait for each other cost more than they bring
+            return loans.assign(score=self.model.predict_proba(self.inputs(loans))[:, 1])
 
     def command(self, *arguments: str) -> int:
         return CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code
 
-    @property
+    @cached_property
     def monitor(self) -> wakeful.Monitor:
         return load_monitor(self.folder / "monitor_loans.py")
 
@@ -96,7 +101,7 @@ def test_the_reference_is_learnt_from_the_years_before(lender: Lender):
 
     assert reference.rows == len(lender.reference)
     assert reference.windows is not None
-    assert reference.windows.unit == "month"
+    assert reference.windows.unit == "quarter"
     assert not {*LENDERS_OWN_SCORE, "id", "issue_d", "outcome_known_date"} & {
         column.source for column in reference.model.columns
     }
@@ -149,12 +154,11 @@ def test_the_culprit_comes_first_in_every_single_month(lender: Lender, incident:
 
 
 def test_what_went_wrong_is_told_in_words(lender: Lender):
-    told = {
-        incident: lender.report(broken(lender.later, incident))[1]["explanation"][0]["text"] for incident in INCIDENTS
-    }
+    reports = {incident: lender.report(broken(lender.later, incident))[1] for incident in INCIDENTS}
+    told = {incident: report["explanation"][0]["text"] for incident, report in reports.items()}
 
     assert told["incomes in cents"].startswith("annual_inc: 9")
     assert "% above the range seen in training (" in told["incomes in cents"]
     assert told["dti is lost"] == "dti: 100% missing (0% in training)"
-    renamed = "verification_status: 48% unseen in training; no longer seen: Not Verified (70%) of training"
+    renamed = "verification_status: 48% unseen in training; no longer seen: Not Verified (69%) of training"
     assert told["a category renamed"] == renamed

@@ -257,20 +257,21 @@ class Monitor:
         counts = self.count(data)
         if not counts.rows:
             raise DataError("the data have no rows, so there is nothing to judge. Give at least one.")
-        verdicts = []
-        for check in self.checks:
-            for one in self.assertions(check):
-                size = _elements(one.comparison)
-                rate = STRICT_ERROR_RATE / size if strict else self.alpha(check, one)
-                window = Window(self.reference, counts, rate, strict)
-                try:
-                    judged = list(window.judge(one.comparison, check.min_n))
-                except (SignalError, UnknownName) as error:  # what only the reference can tell, such as a missing label
-                    raise CheckError(f"{check.file}:{one.line}: in {check.name}: {error}") from error
-                verdicts += [
-                    Verdict(check.name, one.source, check.severity, each, one.line, one.note) for each in judged
-                ]
+        verdicts = [one for check in self.checks for one in self.judge(check, counts, strict=strict)]
         return Report(verdicts, explain(self.reference, counts), counts.rows, 1 - self.least_alpha, strict, counts)
+
+    def judge(self, check: Check, counts: Counts, *, strict: bool = False) -> list[Verdict]:
+        """The verdicts of one check on counts; CheckError where the reference cannot answer it."""
+        verdicts = []
+        for one in self.assertions(check):
+            rate = STRICT_ERROR_RATE / _elements(one.comparison) if strict else self.alpha(check, one)
+            window = Window(self.reference, counts, rate, strict)
+            try:
+                judged = list(window.judge(one.comparison, check.min_n))
+            except (SignalError, UnknownName) as error:  # what only the reference can tell, such as a missing label
+                raise CheckError(f"{check.file}:{one.line}: in {check.name}: {error}") from error
+            verdicts += [Verdict(check.name, one.source, check.severity, each, one.line, one.note) for each in judged]
+        return verdicts
 
 
 def _elements(comparison: Comparison) -> int:

@@ -252,6 +252,16 @@ class ClassOutcomes(Outcomes):
         return found
 
     @property
+    def hits(self) -> Floats:
+        """Rows whose predicted class is the true one, shape (classes,).
+
+        Classes that training did not show share a row and a column of the matrix: none of them is a hit.
+        """
+        right = np.diag(self.matrix).copy()
+        right[len(self.classes) :] = 0.0
+        return right
+
+    @property
     def n(self) -> float:
         """Labelled rows."""
         return float(self.matrix.sum())

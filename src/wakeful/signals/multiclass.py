@@ -1,6 +1,7 @@
 """Quality of a classifier of several classes, under scikit-learn's names.
 
-Every share is exact. Without a ``label`` a metric is the mean over all classes (``macro``).
+Every share is exact; a class that training did not show is always wrong. Without a ``label`` a metric is the
+mean over all classes (``macro``).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def _of_classes(live: ClassOutcomes, label: Any, rows: Floats) -> Share | Combin
 
     A class without rows to judge counts 0, as in scikit-learn.
     """
-    hits = np.diag(live.matrix)
+    hits = live.hits
     if label is not None:
         at = _class(live, label)
         return Share(hits[at], rows[at])
@@ -41,7 +42,7 @@ def _of_classes(live: ClassOutcomes, label: Any, rows: Floats) -> Share | Combin
 @signal(of="multiclass")
 def accuracy(live: ClassOutcomes) -> Share:
     """Share of rows whose predicted class is the true one."""
-    return Share(np.trace(live.matrix), live.matrix.sum())
+    return Share(live.hits.sum(), live.matrix.sum())
 
 
 @signal(of="multiclass")
@@ -63,7 +64,7 @@ def f1(live: ClassOutcomes, label: Any = None) -> Evidence | float:
     Of one class it is 2 J / (1 + J), where J is the share of hits among the rows that are or are predicted of
     it, and so are its bounds. Classes share their errors, so the mean has the bounds of the delta method.
     """
-    hits, either = np.diag(live.matrix), live.matrix.sum(axis=0) + live.matrix.sum(axis=1)
+    hits, either = live.hits, live.matrix.sum(axis=0) + live.matrix.sum(axis=1)
     if label is None:
         return float(np.mean(2 * hits[either > 0] / either[either > 0])) if either.any() else np.nan
     at = _class(live, label)
