@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -114,6 +115,22 @@ def test_a_pipeline_gets_0_1_or_2():
     assert unreadable.returncode == 2
     assert unreadable.stdout == ""
     assert unreadable.stderr == "error no data at nothing.parquet: the file does not exist.\n"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_terminal_without_check_marks_still_gets_the_verdicts():
+    init()
+
+    done = subprocess.run(
+        [BIN / "wakeful", "test", "monitor_model.py", "cents.parquet"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"?  income: out_of_range 1 (0.99?1, n=2,000) > 0.005, reference 0" in done.stdout
+    assert b" checks fail: 2,000 rows" in done.stdout
 
 
 def test_help_names_both_commands_and_their_options():
@@ -414,6 +431,54 @@ def ratios_are_known(live):
     assert "ratios_are_known" in {one["check"] for one in written["verdicts"] if one["verdict"] == "fail"}
 
 
+@pytest.mark.usefixtures("folder")
+def test_learning_again_leaves_out_what_was_left_out_before(traffic: Any):
+    init("--kind", "city=ignore")
+    before = learnt().model
+    save("more.parquet", traffic() | {"new": np.arange(2_000)})
+
+    told = run("init", "more.parquet", "--monitor", "monitor_model.py")
+
+    assert learnt().model == before
+    assert learnt().rows == 2_000
+    assert "note: city: no feature before, so it is left out" in told
+    assert "note: new: no feature before, so it is left out" in told
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "function",
+    [
+        "def ratio(rent):\n    raise RuntimeError",
+        "def ratio(row):\n    return row['rnt']",
+        "def ratio(rnt):\n    return 2 * rnt",
+        "def ratio(rent):\n    return [1]",
+        "def ratio(row):\n    return [row['rent']]",
+        "def ratio(row):\n    return None",
+    ],
+)
+def test_a_derived_column_that_comes_to_nothing_is_refused(function: str):
+    init()
+    monitor = Path("monitor_model.py")
+    monitor.write_text(f"{monitor.read_text(encoding='utf-8')}\n\n@model.column\n{function}\n", encoding="utf-8")
+
+    told = error("init", "train.parquet", "--monitor", "monitor_model.py")
+
+    assert flat(told) == (
+        "derived column 'ratio' has no number, text or truth value in any row: does its function fail? "
+        "Call it on one row."
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_roles_are_not_named_anew_when_a_monitor_is_learnt_again():
+    init()
+
+    told = run("init", "train.parquet", "--monitor", "monitor_model.py", "--segment", "city", expect=2)
+
+    assert "--monitor takes all roles from the reference that it learns again" in told
+
+
 # ---------------------------------------------------------------- the file that init writes
 
 
@@ -545,6 +610,18 @@ def test_rows_that_a_decision_hides_are_weighed_not_dropped(traffic: Any):
     [share] = [one for name, one in verdicts.items() if name == "0.42" or "flagged_share" in one["assertion"]][:1]
     assert share["n"] == 40_000
     assert share["estimate"] == flagged.mean()
+
+
+@pytest.mark.usefixtures("folder")
+def test_without_a_holdout_what_a_decision_hides_is_not_known_rather_than_zero(traffic: Any):
+    init()
+    hidden = traffic(rejected=lambda data: np.where(data["score"] >= 0.5, np.nan, data["rejected"]))
+    save("hidden.parquet", hidden)
+
+    verdicts = {one["check"]: one for one in report("hidden.parquet")["verdicts"]}
+
+    for check in ("flagged_are_right", "cases_are_found", "scores_rank_cases"):
+        assert (verdicts[check]["verdict"], verdicts[check]["estimate"]) == ("unsure", None)
 
 
 @pytest.mark.usefixtures("folder")

@@ -216,13 +216,16 @@ def test_the_column_that_hits_more_rows_comes_first(explained: Any, traffic: Any
     assert [cause.column for cause in explained(data)] == ["debt", "city"]
 
 
-def test_of_two_equal_faults_the_column_that_matters_for_the_score_comes_first(
+def test_of_two_faults_of_like_size_the_column_that_matters_for_the_score_comes_first(
     explained: Any, reference: wakeful.Reference, traffic: Any
 ):
-    data = traffic(debt=every(4, -1.0, "debt"), rent=every(4, -1.0, "rent"))
+    data = traffic(debt=every(4, -1.0, "debt"), rent=every(5, -1.0, "rent"))
 
+    rent, debt = explained(data)
+
+    assert (rent.column, debt.column) == ("rent", "debt")
+    assert rent.excess < debt.excess
     assert reference.importance["rent"] > 5 * reference.importance["debt"]
-    assert [cause.column for cause in explained(data)] == ["rent", "debt"]
 
 
 # ---------------------------------------------------------------- silence

@@ -447,7 +447,7 @@ def test_learning_twice_gives_the_same_bytes_whatever_the_data_come_in(tmp_path:
         "polars": lambda: pl.from_arrow(table),
         "duckdb": lambda: duckdb.from_arrow(table),
         "stream": lambda: table.to_reader(max_chunksize=123),
-        "chunks": lambda: pa.Table.from_batches(table.to_batches(max_chunksize=11)),
+        "chunks": lambda: pa.Table.from_batches(table.to_batches(max_chunksize=101)),
         "parquet": lambda: tmp_path / "a.parquet",
         "other row groups": lambda: str(tmp_path / "b.parquet"),
         "csv": lambda: tmp_path / "c.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -44,6 +45,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run a command."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ✓ shows another sign
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
 
 
@@ -105,6 +109,10 @@ def init(
     from wakeful import starting
 
     if monitor is not None:
+        if any((score, label, decision, threshold is not None, holdout, time, id, segment, task, kind)):
+            raise typer.BadParameter(
+                "--monitor takes all roles from the reference that it learns again: name none"
+            )
         written = starting.learn_again(monitor, data)
     else:
         if score is None:

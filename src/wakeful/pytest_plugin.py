@@ -24,8 +24,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the checks of monitor files that are named on the command line, in place of test functions."""
-    if not parent.session.isinitpath(module_path):
-        return None
     if any(module_path.match(pattern) for pattern in parent.config.getini("python_files")):
         return None  # a file of ordinary tests, which may well make a monitor
     if "wakeful.Monitor(" not in module_path.read_text(encoding="utf-8", errors="replace"):

@@ -10,6 +10,7 @@ from wakeful.errors import DataError
 from wakeful.learning import Learnt, Roles, learn_all
 from wakeful.loading import load_monitor
 from wakeful.starter import identifier, monitor_file
+from wakeful.tables import Table
 
 __all__ = ["Written", "learn_again", "roles_of", "start"]
 
@@ -43,7 +44,9 @@ class Written(NamedTuple):
             yield f"  time: {number} windows, one a {unit}, tell how much windows vary"
         for note in self.learnt.notes:
             yield f"  note: {note}"
-        yield f"wrote {self.reference}"
+        here = Path.cwd()
+        shown = self.reference.relative_to(here) if self.reference.is_relative_to(here) else self.reference
+        yield f"wrote {shown}"
         yield (
             f"kept  {self.monitor}, which exists; delete it to have it written anew"
             if self.kept
@@ -84,13 +87,17 @@ def learn_again(monitor: Path, data: object) -> Written:
     if loaded.path is None:
         raise DataError(f"{monitor} does not read its reference from a file, so there is none to write.")
     model = loaded.reference.model
-    numbers = {column.source: column.kind for column in model.features if not column.derived}
-    kinds = {name: "datetime" if kind in ("hour", "weekday") else kind for name, kind in numbers.items()}
+    counted = {column.source: column.kind for column in model.features if not column.derived}
+    kinds = {name: "datetime" if kind in ("hour", "weekday") else kind for name, kind in counted.items()}
+    table = Table(data)
+    known = {model.score.source, model.label, model.decision, model.holdout, model.id, model.time, *kinds}
+    new = {name: "ignore" for name in table.schema.names if name not in known}
     roles = Roles(
         score=model.score.source, label=model.label, threshold=model.threshold, decision=model.decision,
         holdout=model.holdout, id=model.id, time=model.time, segments=model.segments, name=model.name,
-        task=model.task, kinds=kinds,
+        task=model.task, kinds=kinds | new,
     )  # fmt: skip
-    learnt = learn_all(data, roles, loaded.derived)
+    learnt = learn_all(table, roles, loaded.derived)
+    learnt.notes.extend(f"{name}: no feature before, so it is left out" for name in new)
     learnt.reference.save(loaded.path)
     return Written(learnt, loaded.path, monitor, kept=True)

@@ -268,6 +268,13 @@ def test_recall_on_a_random_holdout_finds_the_recall_that_all_labels_would_show(
     assert abs(np.mean(found) - exact) < 3 * np.std(found) / math.sqrt(40)
 
 
+def test_where_no_unflagged_row_has_a_label_precision_is_known_and_recall_is_not(value: Value):
+    data = {"score": [0.9] * 4 + [0.1] * 6, "label": [1, 1, 1, 0] + [None] * 6}
+    assert value(reference(), data, "precision") == 3 / 4
+    for name in ("recall", "specificity", "accuracy", "f1"):
+        assert math.isnan(value(reference(), data, name)), name
+
+
 def test_labels_that_are_no_zero_and_no_one_are_no_outcomes(value: Value):
     data = {"score": [0.9, 0.9, 0.9, 0.1], "label": [1, 2, 0, 0]}
     assert value(reference(), data, "precision") == pytest.approx(1 / 2)

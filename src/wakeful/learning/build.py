@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counting import Derivation, count, encode
@@ -129,14 +128,14 @@ def _add_derived(model: Model, seen: Profile, derived: Mapping[str, Derivation])
     columns: list[Column] = []
     bins: dict[str, Bins] = {}
     for name, function in derived.items():
-        column = pa.array(list(function(sample)), from_pandas=True)
-        part = profile(Table({name: column}))
+        part = profile(Table({name: list(function(sample))}))
         known = part.columns[name]
-        if column.null_count == len(column):
+        if not (known.categories or known.low <= known.high):
             raise DataError(
-                f"derived column {name!r} is missing in every row: does its function fail? Call it on one row."
+                f"derived column {name!r} has no number, text or truth value in any row: does its function fail? "
+                "Call it on one row."
             )
-        if is_number(column.type):
+        if is_number(part.kind(name)):
             columns.append(Column(name, "numeric", name, derived=True))
             bins[name] = bins_of_numbers(part.numbers(name), known.low, known.high)
         else:

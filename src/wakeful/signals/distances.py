@@ -2,14 +2,17 @@
 
 Only rows that have a value count; what is missing or invalid has signals of its own. Small windows are
 judged on few bins: neighbours are merged to about 5 below 400 rows and to 10 below 1,000, since noise
-in d1 is about 0.8 sqrt(bins/n).
+in d1 is about 0.8 sqrt(bins/n). Categories that training did not show are expected as often as the
+categories that it showed once let expect (Good 1953).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from wakeful.bins import Floats
+from wakeful.bins import CategoryBins, Floats
 from wakeful.evidence import Distance, Divergence
 from wakeful.signals.signal import signal
 from wakeful.views import ColumnCounts
@@ -21,6 +24,8 @@ _LEVELS = ((400, 5), (1_000, 10))  # below so many rows, so many bins
 
 def shares(live: ColumnCounts, reference: ColumnCounts) -> tuple[Floats, Floats]:
     """Live and reference share per bin, neighbours merged where rows are few; both shape (k,)."""
+    if live is not reference:
+        reference = _with_new_categories(reference)
     q, p = live.values, reference.values
     rows = min(live.n, reference.n) if reference.n else live.n
     for below, wanted in _LEVELS:
@@ -29,6 +34,17 @@ def shares(live: ColumnCounts, reference: ColumnCounts) -> tuple[Floats, Floats]
             q, p = live.grouped(groups), reference.grouped(groups)
             break
     return q / q.sum(), p / p.sum()
+
+
+def _with_new_categories(reference: ColumnCounts) -> ColumnCounts:
+    """The reference with the unseen rows to expect, taken from rare categories, of which it has too many."""
+    bins, rows = reference.bins, reference.values.copy()
+    if not isinstance(bins, CategoryBins) or not bins.new_share:
+        return reference
+    new = bins.new_share * reference.n
+    rows *= 1.0 if rows[-2] >= new else 1.0 - bins.new_share
+    rows[-2:] += (-new, new) if rows[-2] >= new else (0.0, new)
+    return replace(reference, values=rows)
 
 
 def _groups(reference: ColumnCounts, wanted: int) -> Floats:

@@ -97,8 +97,8 @@ class Signal:
         if hasattr(found, "estimate"):
             return found
         value = float(found)
-        error, freedom = _standard_error(value, live, call)
-        return Smooth(value, error, live.n, self.bounded, min(freedom, live.freedom))
+        deviation, freedom = _standard_error(value, live, call)
+        return Smooth(value, deviation, live.n, self.bounded, min(freedom, live.freedom))
 
     def estimate(
         self, live: View, reference: View, arguments: dict[str, Any], alpha: float, rho: float = 0.0
