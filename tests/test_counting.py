@@ -207,7 +207,8 @@ def naive_category_cell(bins: CategoryBins, value: Any) -> int:
 def naive_outcome(layout: Layout, row: Mapping[str, Any]) -> tuple[int, int, int, int]:
     """Where a row stands in the outcome table: cohort, flagged, answer, truth."""
     model = layout.model
-    cohort = int(model.holdout is not None and naive_number(row.get(model.holdout)) == 1)
+    held = naive_number(row.get(model.holdout)) if model.holdout is not None else math.nan
+    cohort = 0 if math.isnan(held) else 2 if held == 1 else 1
     answer = naive_cell(layout, model.score, row)
     assert model.label is not None
     label = naive_number(row.get(model.label))
@@ -220,7 +221,7 @@ def naive_outcome(layout: Layout, row: Mapping[str, Any]) -> tuple[int, int, int
     truth = 2 if math.isnan(label) else int(label) if label in (0, 1) else 3
     decided = naive_number(row.get(model.decision)) if model.decision else math.nan
     if math.isnan(decided):
-        decided = naive_number(row.get(model.score.source)) >= (model.threshold or 0)
+        decided = (model.threshold or 0) <= naive_number(row.get(model.score.source)) < math.inf
     return cohort, int(decided == 1), answer, truth
 
 

@@ -98,6 +98,13 @@ def test_strict_wants_the_rows_to_support_every_assert(suite: pytest.Pytester):
     assert "is not clearly" in text(strict)
 
 
+def test_a_monitor_may_be_imported_by_its_name(suite: pytest.Pytester):
+    by_name = MONITOR.replace("import wakeful", "from wakeful import Monitor").replace("wakeful.Monitor(", "Monitor(")
+    suite.path.joinpath("monitor_loans.py").write_text(by_name)
+
+    run(suite, "monitor_loans.py", "--live", "live.parquet").assert_outcomes(passed=2)
+
+
 def test_a_check_with_the_name_of_a_test_is_one_test(suite: pytest.Pytester):
     suite.path.joinpath("monitor_loans.py").write_text(MONITOR.replace("def rejections_are_right", "def test_right"))
 

@@ -110,9 +110,7 @@ def init(
 
     if monitor is not None:
         if any((score, label, decision, threshold is not None, holdout, time, id, segment, task, kind)):
-            raise typer.BadParameter(
-                "--monitor takes all roles from the reference that it learns again: name none"
-            )
+            raise typer.BadParameter("--monitor takes all roles from the reference that it learns again: name none")
         written = starting.learn_again(monitor, data)
     else:
         if score is None:

@@ -189,7 +189,7 @@ def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: _Where) -
     """The outcome table of every slice, flattened, shape (slices, cells of the table)."""
     model = layout.model
     cohorts, flags, width, truths, _ = layout.outcome_shape
-    held_out = _is_one(batch, model.holdout) if cohorts == 2 else np.zeros(len(batch), dtype=bool)
+    cohort = _cohort(batch, model.holdout)
     bins = layout.bins[model.score.name]
     cells = bins.cells(answers) if isinstance(bins, NumericBins) else answers
     if model.task == "binary":
@@ -198,7 +198,7 @@ def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: _Where) -
         flagged, truth, sums = _regression(layout, batch, answers)
     else:
         flagged, truth, sums = _multiclass(layout, batch)
-    place = ((held_out * flags + flagged) * width + cells.astype(np.intp)) * truths + truth
+    place = ((cohort * flags + flagged) * width + cells.astype(np.intp)) * truths + truth
     size = cohorts * flags * width * truths
     statistics = [None, *(np.rint(one * _UNIT) for one in sums)]
     table = np.stack([_tabulate(where, place, size, weights) for weights in statistics], axis=2)
@@ -212,7 +212,9 @@ def _binary(layout: Layout, batch: Batch, scores: Floats) -> _Outcome:
     model = layout.model
     labels = _labels(layout, batch)
     truth = np.select([labels == 0, labels == 1, np.isnan(labels)], [0, 1, 2], default=3)
-    flagged = np.zeros(len(batch), dtype=bool) if model.threshold is None else scores >= model.threshold
+    flagged = np.zeros(len(batch), dtype=bool)
+    if model.threshold is not None:
+        flagged = np.isfinite(scores) & (scores >= model.threshold)
     if model.decision is not None and batch.has(model.decision):
         decided = batch.numbers(model.decision)
         flagged = np.where(np.isnan(decided), flagged, decided == 1.0)
@@ -246,6 +248,14 @@ def _multiclass(layout: Layout, batch: Batch) -> _Outcome:
 def _labels(layout: Layout, batch: Batch) -> Floats:
     label = layout.model.label
     return batch.numbers(label) if label is not None and batch.has(label) else np.full(len(batch), np.nan)
+
+
+def _cohort(batch: Batch, holdout: str | None) -> Ints:
+    """0 where nothing is said of a holdout, 1 where a row is not held out, 2 where it is."""
+    if holdout is None or not batch.has(holdout):
+        return np.zeros(len(batch), dtype=np.intp)
+    said = batch.numbers(holdout)
+    return np.where(np.isnan(said), 0, np.where(said == 1.0, 2, 1)).astype(np.intp)
 
 
 def _is_one(batch: Batch, name: str | None) -> Any:

@@ -105,14 +105,15 @@ class Layout:
     def outcome_shape(self) -> tuple[int, int, int, int, int]:
         """(cohorts, flagged, answers, truths, statistics) of the outcome table.
 
-        Cohorts are all other rows and, where the model has one, the holdout. Answers are the cells of
+        Cohorts tell, where the model has a holdout, rows of which nothing is said, rows that are not held out,
+        and rows that are. Answers are the cells of
         the score. Truths are those of ``truths``. Statistic 0 is the number of rows; binary models add
         sums of p, p² and log loss, regression those of the error and the label.
         """
         model = self.model
         if model.label is None and model.task != "binary":
             return (0, 0, 0, 0, 0)
-        cohorts = 2 if model.holdout else 1
+        cohorts = 3 if model.holdout else 1
         answers = self.bins[model.score.name].size + 2
         flagged, statistics = {"binary": (2, 4), "multiclass": (1, 1), "regression": (1, 9)}[model.task]
         return (cohorts, flagged, answers, len(self.truths), statistics)

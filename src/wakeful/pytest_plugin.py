@@ -26,9 +26,12 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     """Collect the checks of monitor files that are named on the command line, in place of test functions."""
     if any(module_path.match(pattern) for pattern in parent.config.getini("python_files")):
         return None  # a file of ordinary tests, which may well make a monitor
-    if "wakeful.Monitor(" not in module_path.read_text(encoding="utf-8", errors="replace"):
-        return None
-    return MonitorFile.from_parent(parent, path=module_path)
+    return MonitorFile.from_parent(parent, path=module_path) if _makes_a_monitor(module_path) else None
+
+
+def _makes_a_monitor(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return "wakeful" in text and "Monitor(" in text
 
 
 class MonitorFile(pytest.File):
@@ -121,7 +124,7 @@ def live(request: pytest.FixtureRequest) -> Any:
     path = request.config.getoption("--monitor")
     if path is None:
         named = [Path(one.split("::")[0]) for one in request.config.args]
-        files = [one for one in named if one.suffix == ".py" and "wakeful.Monitor(" in one.read_text(encoding="utf-8")]
+        files = [one for one in named if one.suffix == ".py" and _makes_a_monitor(one)]
         if len(files) != 1:
             raise pytest.UsageError("the `live` fixture needs a monitor file: --monitor MONITOR.py")
         path = files[0]

@@ -103,6 +103,9 @@ class Table:
             self._spool, self._file, self._table = data._spool, data._file, data._table
         elif isinstance(data, Mapping):
             self._table = _from_mapping(data)
+        elif isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+            names_of_rows = dict.fromkeys(name for row in data for name in row)
+            self._table = _from_mapping({name: [row.get(name) for row in data] for name in names_of_rows})
         elif isinstance(data, pa.RecordBatchReader) or not isinstance(data, pa.Table | pa.RecordBatch):
             self._read_stream(data)
         else:

@@ -166,8 +166,8 @@ class BinaryOutcomes(Outcomes):
         _must_have(self.has_label)
         table = self.answered[..., :2, :]
         everyone: Floats = table.sum(axis=0)
-        if self.held_out and len(table) == 2 and self.answered[1].any():
-            everyone = np.stack([everyone[0], table[1, 1]])
+        if self.held_out and self.answered[1:].any():  # the data say who is held out
+            everyone = np.stack([everyone[0], table[2, 1]])
         return everyone
 
     @cached_property

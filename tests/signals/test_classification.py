@@ -339,3 +339,29 @@ def test_pandas_nullable_types_are_labels_and_decisions(value: Value):
     frame["label"] = frame["label"].astype("Int64")
     frame["flagged"] = frame["flagged"].astype("boolean")
     assert value(reference(decision="flagged"), frame, "recall") == pytest.approx(1 / (1 + 2 * 1))
+
+
+def test_a_holdout_in_which_nobody_is_says_nothing_instead_of_judging_the_rest() -> None:
+    """Of ten flagged rows four have an outcome, but none was let through at random."""
+    rows = {"score": [0.9] * 10 + [0.1] * 10, "held": [False] * 20, "label": [0] * 4 + [None] * 6 + [0] * 10}
+    training = {"score": [0.1, 0.9] * 20, "label": [0, 1] * 20}
+    monitor = wakeful.Monitor(wakeful.learn(training, score="score", label="label", threshold=0.5, holdout="held"))
+
+    @monitor.check(window="1d")
+    def held_out_are_right(live):  # type: ignore[no-untyped-def]
+        assert live.holdout.precision() >= 0.9
+
+    (verdict,) = monitor.test(rows).verdicts
+    assert (verdict.verdict, verdict.judgement.message) == (
+        "unsure", "precision on holdout: no live values to estimate it from"
+    )  # fmt: skip
+    (without,) = monitor.test({name: rows[name] for name in ("score", "label")}).verdicts
+    assert without.judgement.n == 4  # no holdout column: every labelled row is as good as any
+
+
+def test_a_score_that_is_no_number_is_not_flagged() -> None:
+    training = {"score": [0.1, 0.9] * 20, "label": [0, 1] * 20}
+    monitor = wakeful.Monitor(wakeful.learn(training, score="score", label="label", threshold=0.5))
+    assert (
+        monitor.on([{"score": "0.9"}, {"score": float("inf")}, {"score": 0.9}, {"score": None}]).flagged_share() == 0.25
+    )

@@ -171,7 +171,8 @@ def _task(roles: Roles, profile: Profile) -> Task:
         return "binary"
     scores = np.unique(profile.numbers(roles.score))
     whole = all(np.all(one[np.isfinite(one)] == np.floor(one[np.isfinite(one)])) for one in (scores, values))
-    if whole and len(values) <= 20 and set(scores[np.isfinite(scores)]) <= set(values):
+    answers, outcomes = set(scores[np.isfinite(scores)]), set(values)
+    if whole and len(answers | outcomes) <= 20 and (answers <= outcomes or outcomes <= answers):
         return "multiclass"
     if is_share and len(values) <= 2:
         return "binary"
