@@ -362,6 +362,5 @@ def test_a_holdout_in_which_nobody_is_says_nothing_instead_of_judging_the_rest()
 def test_a_score_that_is_no_number_is_not_flagged() -> None:
     training = {"score": [0.1, 0.9] * 20, "label": [0, 1] * 20}
     monitor = wakeful.Monitor(wakeful.learn(training, score="score", label="label", threshold=0.5))
-    assert (
-        monitor.on([{"score": "0.9"}, {"score": float("inf")}, {"score": 0.9}, {"score": None}]).flagged_share() == 0.25
-    )
+    live = monitor.on([{"score": "0.9"}, {"score": float("inf")}, {"score": 0.9}, {"score": None}])
+    assert repr(live.flagged_share()).startswith("flagged_share 0.25 ")
