@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from wakeful.bins import NumericBins, format_number
 from wakeful.counts import Counts, Slice
-from wakeful.evidence import share_bounds
+from wakeful.evidence import share_bounds, z_of
 from wakeful.reference import Dispersion, Reference
 from wakeful.signals.distances import total_variation
 from wakeful.signals.faults import allowed_share, surges, vanished
@@ -70,15 +71,29 @@ def explain(reference: Reference, counts: Counts) -> list[Cause]:
         counts: of the live rows.
     """
     alpha = _ERROR_RATE / max(1, len(reference.model.columns))
-    causes = [
-        cause for column in reference.model.columns for cause in _of_column(reference, counts, column.name, alpha)
-    ]
+    columns = (_of_column(reference, counts, column.name, alpha) for column in reference.model.columns)
+    causes = chain(_of_label(counts, alpha), *columns)
     return sorted(causes, key=lambda cause: cause.rank, reverse=True)
 
 
 class _Finding(NamedTuple):
     excess: float
     text: str
+
+
+def _of_label(counts: Counts, alpha: float) -> Iterator[Cause]:
+    """Outcomes of the wrong kind count as unknown, so somebody has to say it."""
+    layout = counts.layout
+    label = layout.model.label
+    rows = counts.rows
+    if label is None or not np.prod(layout.outcome_shape):
+        return
+    invalid = counts.outcome(0)[..., layout.truths.index("invalid"), 0].sum()
+    excess = share_bounds(float(invalid), rows, alpha)[0]
+    if excess > 0:
+        wanted = "neither 0 nor 1" if layout.model.task == "binary" else "of the wrong kind"
+        text = f"{label}: {_percent(invalid / rows)} of the outcomes are {wanted}, and count as unknown"
+        yield Cause(label, EVERYTHING, "fault", excess, text, (1, excess))
 
 
 def _of_column(reference: Reference, counts: Counts, name: str, alpha: float) -> Iterator[Cause]:
@@ -102,6 +117,7 @@ def _where(
 ) -> tuple[Slice, Literal["fault", "shift"], _Finding] | None:
     """The slice that shows best what is wrong with a column, and what that is."""
     layout = reference.layout
+    dispersion = reference.dispersion.get(name, Dispersion())
     every: dict[Slice, _Finding] = {}
     for at, part in enumerate(layout.slices):
         if part.segment == name or not counts.table[at, 0]:
@@ -109,14 +125,13 @@ def _where(
         live, expected = column_counts(counts, name, at), column_counts(reference.counts, name, at)
         if not expected.rows:
             continue
-        fault = _worst(live, expected, alpha / len(layout.slices))
+        fault = _worst(live, expected, alpha / len(layout.slices), dispersion)
         if fault is not None:
             every[part] = fault
     if every:
         return _most_telling(every, counts)
     live, expected = column_counts(counts, name), column_counts(reference.counts, name)
-    rho = reference.dispersion.get(name, Dispersion()).shape
-    moved = total_variation.estimate(live, expected, {}, alpha, rho)
+    moved = total_variation.estimate(live, expected, {}, alpha, dispersion.shape)
     if moved.low > 0:
         return EVERYTHING, "shift", _Finding(moved.low, _shift_in_words(live, expected, moved.value))
     return None
@@ -145,10 +160,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def _worst(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> _Finding | None:
+def _worst(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion) -> _Finding | None:
     """The fault that hits most rows; what is gone is told beside it where it may have become it."""
-    fault = max(_faults(live, expected, alpha), default=None)
-    lost = next(_losses(live, expected, alpha), None)
+    fault = max(_faults(live, expected, alpha, dispersion), default=None)
+    lost = next(_losses(live, expected, alpha, dispersion), None)
     if fault is None or lost is None:
         return fault or lost
     if live.n and 2 * lost.excess >= fault.excess:
@@ -156,13 +171,13 @@ def _worst(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> _Finding
     return fault
 
 
-def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
+def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion) -> Iterator[_Finding]:
     """Every fault that the counts prove, in words."""
     rows, known = live.rows, expected.rows
 
-    def beyond(part: float, reference_part: float, factor: float = 2.0) -> float:
-        allowed = float(allowed_share(np.array((reference_part + 1) / (known + 2)), factor))
-        return share_bounds(part, rows, alpha, 1 / known)[0] - allowed
+    def beyond(part: float, reference_part: float, rho: float = 0.0) -> float:
+        allowed = float(allowed_share(np.array((reference_part + 1) / (known + 2)), 2.0))
+        return share_bounds(part, rows, alpha, 1 / known + rho)[0] - allowed
 
     usual = _percent(expected.missing / known)
     simple = [
@@ -187,16 +202,17 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterato
         new = unseen_rows(live, expected)
         simple.append((new, live.bins.new_share * known, f"{_percent(new / rows)} unseen in training"))
     for part, reference_part, text in simple:
-        excess = beyond(part, reference_part)
+        excess = beyond(part, reference_part, dispersion.missing if part == live.missing else 0.0)
         if part > 0 and excess > 0:
             yield _Finding(excess, text)
-    yield from _spikes(live, expected, alpha)
+    yield from _spikes(live, expected, alpha, dispersion.shape)
 
 
-def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
+def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float, rho: float) -> Iterator[_Finding]:
     if not live.n:
         return
-    parts, _, allowed = surges(live, expected)
+    parts, usual_shares, allowed = surges(live, expected)
+    allowed = allowed + z_of(alpha / len(parts)) * np.sqrt(rho * usual_shares * (1 - usual_shares))
     parts = np.where(_known_values(live, len(parts)), parts, 0)
     at = int(np.argmax(parts / live.n - allowed))
     low = share_bounds(float(parts[at]), live.n, alpha / len(parts), 1 / max(expected.n, 1))[0]
@@ -222,10 +238,10 @@ def _known_values(live: ColumnCounts, size: int) -> NDArray[np.bool_]:
     return known
 
 
-def _losses(live: ColumnCounts, expected: ColumnCounts, alpha: float) -> Iterator[_Finding]:
+def _losses(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion) -> Iterator[_Finding]:
     if live.kind in ("hour", "weekday"):
         return
-    lost = vanished.estimate(live, expected, {}, alpha)
+    lost = vanished.estimate(live, expected, {}, alpha, max(dispersion))
     if lost.low <= 0:
         return
     single = np.flatnonzero(expected.bins.is_single)

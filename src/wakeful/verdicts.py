@@ -81,6 +81,7 @@ class Verdict(NamedTuple):
         """The verdict as JSON wants it: NaN and infinity become null."""
         one = self.judgement
         numbers = {name: getattr(one, name) for name in ("estimate", "low", "high", "n", "limit", "reference")}
+        numbers["n"] = round(one.n, 3) if math.isfinite(one.n) else one.n  # weights leave crumbs
         return {
             "check": self.check,
             "assertion": self.assertion,

@@ -14,6 +14,8 @@ from wakeful.views import ColumnCounts
 
 __all__ = ["invalid", "missing", "out_of_range", "share", "unseen", "unseen_rows"]
 
+_DISCRETE = 0.95  # share of the rows on single values from which on a column is no continuous one
+
 
 @signal(dispersion="missing")
 def missing(live: ColumnCounts) -> Share:
@@ -31,8 +33,8 @@ def invalid(live: ColumnCounts) -> Share:
 def unseen(live: ColumnCounts, reference: ColumnCounts) -> Share:
     """Share of rows with a value that training did not show.
 
-    Categories: a name that is not in the reference. Numbers: a value inside the seen range, in a gap
-    where training had none. In the reference itself it is the share to expect of new categories in
+    Categories: a name that is not in the reference. Numbers that are nearly all among a few single values:
+    a value between them, in a gap where training had none. In the reference itself it is the share to expect of new categories in
     healthy traffic (Good 1953: the share of values seen once).
     """
     if live is reference and isinstance(live.bins, CategoryBins):
@@ -44,6 +46,8 @@ def unseen_rows(live: ColumnCounts, reference: ColumnCounts) -> float:
     """Rows with a value that training did not show."""
     if isinstance(live.bins, CategoryBins):
         return float(live.values[-1])
+    if reference.values[reference.bins.is_single].sum() < _DISCRETE * reference.n:
+        return 0.0  # between the values of a small sample there is room for more
     return float(live.values[1:-1][~reference.seen[1:-1]].sum())
 
 
