@@ -46,6 +46,8 @@ def categories_of(column: Any, bins: CategoryBins) -> Ints:
     missing, invalid = bins.size, bins.size + 1
     if pa.types.is_null(column.type):
         return np.full(len(column), missing, dtype=np.intp)
+    if bins.is_boolean and (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        return encode_categories(column.to_pylist(), bins)
     if pa.types.is_floating(column.type):
         return _from_floats(column.to_numpy(zero_copy_only=False), bins)
     wanted = _python_type(column.type)

@@ -251,6 +251,11 @@ class CategoryBins:
         return known | {(type(value), value): len(self.categories) for value in self.tail}
 
     @property
+    def is_boolean(self) -> bool:
+        """Whether the values are true and false, which may also come as 1 and 0."""
+        return self.types == {bool}
+
+    @property
     def unknown(self) -> int:
         """The bin of a value that training did not show."""
         return self.size - 2 if self.open else self.size - 1

@@ -60,6 +60,13 @@ class Check:
     min_n: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.min_n, int) or self.min_n < 0:
+            raise CheckError(f"{self.where}: in {self.name}: min_n must be a whole number of rows, not {self.min_n!r}.")
+        for role in ("page", "ticket"):
+            if not isinstance(getattr(self, role), str | None):
+                raise CheckError(
+                    f"{self.where}: in {self.name}: {role} must name somebody, not {getattr(self, role)!r}."
+                )
         _must_be_plain(self.function)
         try:
             duration(self.window)

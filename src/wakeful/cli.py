@@ -16,7 +16,8 @@ try:
     from rich.console import Console
     from rich.markup import escape
 except ImportError as error:
-    raise SystemExit(str(MissingExtra("typer", "cli", "the command line"))) from error
+    print(MissingExtra("typer", "cli", "the command line"), file=sys.stderr)
+    raise SystemExit(2) from error
 
 __all__ = ["app", "main"]
 
@@ -95,7 +96,7 @@ def init(
             help="Overrule a column: numeric, categorical, boolean, datetime, ignore; repeatable.",
         ),
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="Of the model.")] = "model",
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the model; «model» without it.")] = None,
     monitor: Annotated[
         Path | None,
         typer.Option(
@@ -103,23 +104,23 @@ def init(
             help="Learn the reference of this monitor file again, its derived columns included.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")] = Path(),
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; here without it.")] = None,
 ) -> None:
     """Learn a reference from DATA and write reference.json and monitor_NAME.py."""
     from wakeful import starting
 
     if monitor is not None:
-        if any((score, label, decision, threshold is not None, holdout, time, id, segment, task, kind)):
-            raise typer.BadParameter("--monitor takes all roles from the reference that it learns again: name none")
+        if any((score, label, decision, threshold is not None, holdout, time, id, segment, task, kind, name, out)):
+            raise typer.BadParameter("--monitor learns its own reference again, in its place: give no other option")
         written = starting.learn_again(monitor, data)
     else:
         if score is None:
             raise typer.BadParameter("name the column with the model's answer: --score COL")
         roles = starting.roles_of(
             score=score, label=label, decision=decision, threshold=threshold, holdout=holdout, time=time, id=id,
-            segments=tuple(segment or ()), task=task, kinds=kind or [], name=name,
+            segments=tuple(segment or ()), task=task, kinds=kind or [], name=name or "model",
         )  # fmt: skip
-        written = starting.start(data, roles, out)
+        written = starting.start(data, roles, out or Path())
     console = Console(soft_wrap=True, highlight=False)
     for line in written.lines():
         console.print(line, markup=False)

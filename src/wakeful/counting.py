@@ -217,7 +217,7 @@ def _binary(layout: Layout, batch: Batch, scores: Floats) -> _Outcome:
         flagged = np.isfinite(scores) & (scores >= model.threshold)
     if model.decision is not None and batch.has(model.decision):
         decided = batch.numbers(model.decision)
-        flagged = np.where(np.isnan(decided), flagged, decided == 1.0)
+        flagged = np.where(np.isin(decided, (0.0, 1.0)), decided == 1.0, flagged)
     p = np.clip(np.nan_to_num(scores, nan=0.5, posinf=0.5, neginf=0.5), 0.0, 1.0)
     tiny = np.finfo(float).eps  # as scikit-learn's log_loss clips
     right = np.clip(np.where(truth == 1, p, 1.0 - p), tiny, 1.0)

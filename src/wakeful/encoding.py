@@ -66,6 +66,8 @@ def _category(value: Any, bins: CategoryBins) -> int:
         if not value.is_integer() or abs(value) >= 2**53:
             return invalid
         value = int(value)  # integers with gaps arrive as floats from pandas
+    if bins.is_boolean and type(value) is int and value in (0, 1):
+        value = bool(value)  # CSV and pandas write truth as 0 and 1
     if type(value) not in bins.types:
         return invalid
     return bins.index.get((type(value), value), bins.unknown)

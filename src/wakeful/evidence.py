@@ -132,8 +132,8 @@ def _solve(share: float, n: float, z: float, side: int) -> float:
     if side > 0:
         return 1.0 - _solve(1.0 - share, n, z, -1)
     limit = z * z / (2.0 * n)
-    if share <= 0.0:
-        return 0.0
+    if share <= 0.0 or limit <= 0.0:
+        return max(0.0, share)
     if share >= 1.0:
         return math.exp(-limit)
     top = math.log(share)
@@ -195,7 +195,10 @@ class Average(NamedTuple):
 
 
 def student(alpha: float, freedom: float) -> float:
-    """Upper quantile of Student's t by Peizer & Pratt (1968, JASA 63): never too low for freedom >= 2."""
+    """Upper quantile of Student's t by Peizer & Pratt (1968, JASA 63), for freedom >= 2.
+
+    It is exceeded with probability 1.02 alpha at most, and down to half of alpha where freedom is below 10.
+    """
     scale = (freedom - 5 / 6) / (freedom - 2 / 3 + 0.1 / freedom) ** 2
     return math.sqrt(freedom * math.expm1(min(700.0, scale * z_of(alpha) ** 2)))
 

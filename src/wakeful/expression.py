@@ -404,6 +404,8 @@ class Live:
         """Every value of a segment apart."""
         if segment not in self.slices:
             raise UnknownName("segment", segment, self.slices)
+        if len(self.parts) > 1:
+            raise SignalError("segments are counted one by one, not crossed: ask live.by(…) once.")
         return replace(self, parts=self.slices[segment])
 
     def _only(self, columns: tuple[str, ...]) -> Live:
@@ -437,6 +439,10 @@ class Live:
         arguments = _named(signal, (), arguments)
         if signal.of not in self._of:
             raise SignalError(f"{signal.name} is a signal of {signal.of}; it was asked of {' or '.join(self._of)}.")
+        if self.held_out and (signal.of == "rows" or signal.name == "flagged_share"):
+            raise SignalError(
+                f"{signal.name} is counted for all traffic, not for the holdout: ask live.{signal.name}()."
+            )
         columns = self.columns
         if columns is not None and signal.kinds:
             columns = tuple(name for name in columns if self.model.column(name).kind in signal.kinds)
@@ -446,6 +452,10 @@ class Live:
                     f"{signal.name} is defined on {' and '.join(signal.kinds)} columns, but "
                     f"{', '.join(self.columns or ())} is {kinds}."
                 )
+        try:
+            hash(tuple(arguments.values()))
+        except TypeError as error:
+            raise SignalError(f"{signal.name} takes plain values: {error}.") from error
         leaf = Leaf(signal, tuple(sorted(arguments.items())), columns, self.parts, self.held_out, self.of_reference)
         return Expression(leaf, self.bound)
 

@@ -254,11 +254,20 @@ class Monitor:
         """
         if not self.checks:
             raise DataError("the monitor has no checks. Register one with @monitor.check().")
+        counts = self.count_some(data)
+        verdicts = [one for check in self.checks for one in self.judge(check, counts, strict=strict)]
+        return Report(verdicts, self.explain(counts), counts.rows, 1 - self.least_alpha, strict, counts)
+
+    def count_some(self, data: object) -> Counts:
+        """Count rows that are to be judged; DataError where there is none."""
         counts = self.count(data)
         if not counts.rows:
             raise DataError("the data have no rows, so there is nothing to judge. Give at least one.")
-        verdicts = [one for check in self.checks for one in self.judge(check, counts, strict=strict)]
-        return Report(verdicts, explain(self.reference, counts), counts.rows, 1 - self.least_alpha, strict, counts)
+        return counts
+
+    def explain(self, counts: Counts) -> list[Cause]:
+        """Columns and segments that depart from the reference, most telling first."""
+        return explain(self.reference, counts)
 
     def judge(self, check: Check, counts: Counts, *, strict: bool = False) -> list[Verdict]:
         """The verdicts of one check on counts; CheckError where the reference cannot answer it."""
@@ -288,7 +297,8 @@ class _Derived:
     @property
     def arguments(self) -> list[str] | None:
         """Names of the columns that it takes; None if it takes rows."""
-        names = list(inspect.signature(self.function).parameters)
+        parameters = inspect.signature(self.function).parameters.values()
+        names = [one.name for one in parameters if one.default is one.empty]
         return None if names == ["row"] else names
 
     def __call__(self, batch: Batch) -> Sequence[Any]:

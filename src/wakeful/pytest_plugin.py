@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from wakeful.monitor import Monitor, Report
+    from wakeful.counts import Counts
+    from wakeful.explain import Cause
+    from wakeful.monitor import Monitor
+    from wakeful.verdicts import Verdict
 
 _MOST_MESSAGES = 20
 
@@ -56,10 +59,13 @@ class CheckItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the rows; all checks share one pass over them."""
-        report = _report(self.config, self.path)
-        failed = [one for one in report.failed if one.check == self.name]
+        monitor, counts = _counted(self.config, self.path)
+        check = next(one for one in monitor.checks if one.name == self.name)
+        strict = bool(self.config.getoption("strict"))
+        bad = ("fail", "unsure") if strict else ("fail",)
+        failed = [one for one in monitor.judge(check, counts, strict=strict) if one.verdict in bad]
         if failed:
-            raise CheckFailed(failed, report)
+            raise CheckFailed(failed, monitor.explain(counts))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Verdicts and explanation, instead of a traceback through wakeful."""
@@ -77,24 +83,25 @@ class CheckItem(pytest.Item):
 class CheckFailed(AssertionError):
     """A check whose asserts the rows refute (or, strictly, do not support)."""
 
-    def __init__(self, failed: list[Any], report: Report) -> None:
+    def __init__(self, failed: list[Verdict], explanation: list[Cause]) -> None:
         lines = [f"{one.verdict}: {one.judgement.message}{'  ' + one.note if one.note else ''}" for one in failed]
         if len(lines) > _MOST_MESSAGES:
             lines[_MOST_MESSAGES:] = [f"… and {len(lines) - _MOST_MESSAGES} more"]
-        if report.explanation:
+        if explanation:
             lines += ["", "What departs from the reference, most telling first:"]
-            lines += [f"  {cause.kind}: {cause.text}" for cause in report.explanation[:8]]
+            lines += [f"  {cause.kind}: {cause.text}" for cause in explanation[:8]]
         super().__init__("\n".join(lines))
 
 
-_REPORTS: pytest.StashKey[dict[Path, Report]] = pytest.StashKey()
+_COUNTED: pytest.StashKey[dict[Path, tuple[Monitor, Counts]]] = pytest.StashKey()
 
 
-def _report(config: pytest.Config, path: Path) -> Report:
-    """The report of a monitor file on --live; computed once."""
-    known = config.stash.setdefault(_REPORTS, {})
+def _counted(config: pytest.Config, path: Path) -> tuple[Monitor, Counts]:
+    """A monitor and the counts of --live; read once for all of its checks."""
+    known = config.stash.setdefault(_COUNTED, {})
     if path not in known:
-        known[path] = _load(path).test(_live_data(config), strict=bool(config.getoption("strict")))
+        monitor = _load(path)
+        known[path] = monitor, monitor.count_some(_live_data(config))
     return known[path]
 
 

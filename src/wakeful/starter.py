@@ -273,9 +273,10 @@ def _usual_worst(strays: list[float]) -> float:
 
 
 def _flagged_limits(reference: Reference, windows: list[Counts]) -> tuple[str, str]:
-    value, _ = _quality(reference.counts, reference, "flagged_share")
+    value, own = _quality(reference.counts, reference, "flagged_share")
     odds = value / max(1 - value, 1e-9)
     low, high = odds / _MOST_ODDS / (1 + odds / _MOST_ODDS), odds * _MOST_ODDS / (1 + odds * _MOST_ODDS)
+    low, high = min(low, value - 4 * own), max(high, value + 4 * own)  # a small reference knows it no better
     shares = [_quality(one, reference, "flagged_share") for one in windows]
     low = min(low, value - _ROOM * _usual_worst([value - share - 2 * noise for share, noise in shares]))
     high = max(high, value + _ROOM * _usual_worst([share - value - 2 * noise for share, noise in shares]))

@@ -154,7 +154,7 @@ class Window:
         anything = math.inf if any(one.low <= 0 <= one.high for one in divisors) else 0.0
         below, above = [anything, 0.0], [anything, 0.0]  # of live rows, of the reference
         for moved, estimate in found.items():
-            ends = [calculate(node, values | {moved: end}) for end in (estimate.low, estimate.high)]
+            ends = [calculate(node, values | {moved: end}) for end in _ends(node, moved, estimate)]
             rows = int(all(leaf.of_reference for leaf in leaves_of(moved)))
             below[rows] += max(0.0, value - min(ends))
             above[rows] += max(0.0, max(ends) - value)
@@ -216,6 +216,15 @@ class Window:
         return judgement._replace(message=_message(judgement, live_side, symbol, min_n))
 
 
+def _ends(node: Node, moved: Leaf | Op, estimate: Estimate) -> list[float]:
+    """Where a part is moved to: its bounds, and between them too where it stands in a tree more than once."""
+    ends = [estimate.low, estimate.high]
+    if sum(leaf in tuple(leaves_of(moved)) for leaf in leaves_of(node)) > len(tuple(leaves_of(moved))):
+        width = (estimate.high - estimate.low) / 32
+        ends += [estimate.low + step * width for step in range(1, 32)] if math.isfinite(width) else []
+    return ends
+
+
 def _verdict(gap: Estimate, symbol: str, strict: bool) -> Outcome:
     """Judge live minus limit."""
     if math.isnan(gap.value):
@@ -260,6 +269,8 @@ def _message(one: Judgement, side: Node, symbol: str, min_n: int) -> str:
         text += f", noise {tidy(one.noise, one.limit)}" if one.noise else ""
     elif not math.isnan(one.reference):
         text += f", reference {reference}"
+    if one.verdict == "unsure" and not one.low <= one.limit <= one.high:
+        text += "; the limit is itself an estimate, and not clearly exceeded"
     if one.n < min_n:
         text += f"; fewer than min_n={min_n}"
     return text

@@ -163,17 +163,22 @@ class BinaryOutcomes(Outcomes):
     @cached_property
     def labelled(self) -> Floats:
         """Rows with a known outcome, and sums of p, p², log loss; shape (flagged, answers, truth, 4)."""
+        return self._known[:, : self.bins.size]
+
+    @cached_property
+    def _known(self) -> Floats:
+        """The same of all rows, those without a score included: a decision may have been made all the same."""
         _must_have(self.has_label)
-        table = self.answered[..., :2, :]
+        table = self.table[..., :2, :]
         everyone: Floats = table.sum(axis=0)
-        if self.held_out and self.answered[1:].any():  # the data say who is held out
+        if self.held_out and self.table[1:].any():  # the data say who is held out
             everyone = np.stack([everyone[0], table[2, 1]])
         return everyone
 
     @cached_property
     def decided(self) -> Floats:
-        """Rows with an answer, labelled or not, unflagged and flagged, shape (2,)."""
-        found: Floats = self.answered[..., 0].sum(axis=(0, 2, 3))
+        """Rows, labelled or not, unflagged and flagged, shape (2,)."""
+        found: Floats = self.table[..., 0].sum(axis=(0, 2, 3))
         return found
 
     @cached_property
@@ -182,7 +187,7 @@ class BinaryOutcomes(Outcomes):
 
         NaN where there are rows of a decision, but no outcome of any: nothing is known of them.
         """
-        labelled = self.labelled[..., 0].sum(axis=(1, 2))
+        labelled = self._known[..., 0].sum(axis=(1, 2))
         nothing = np.where(self.decided > 0, np.nan, 0.0)
         return np.where(labelled > 0, self.decided / np.maximum(labelled, 1.0), nothing)
 
@@ -206,7 +211,7 @@ class BinaryOutcomes(Outcomes):
     def matrix(self) -> Floats:
         """Labelled rows, unweighted, shape (flagged, truth): [[tn, fn], [fp, tp]]."""
         self.decisions  # noqa: B018  # raises where there are none
-        found: Floats = self.labelled[..., 0].sum(axis=1)
+        found: Floats = self._known[..., 0].sum(axis=1)
         return found
 
     @property
@@ -217,8 +222,7 @@ class BinaryOutcomes(Outcomes):
                 "the model has no decision: no threshold and no decision column were given to `wakeful init`. "
                 "Use roc_auc, brier_score or log_loss, or learn the reference again with --threshold."
             )
-        found: Floats = self.table[..., 0].sum(axis=(0, 2, 3))
-        return found
+        return self.decided
 
     @property
     def n(self) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counting import Derivation, count, encode
 from wakeful.counts import Counts, Layout
-from wakeful.errors import DataError
+from wakeful.errors import DataError, UnknownName
 from wakeful.learning.binning import bins_of_categories, bins_of_clock, bins_of_numbers, bins_of_scores
 from wakeful.learning.infer import Roles, infer_model
 from wakeful.learning.profile import Profile, is_number, profile
@@ -128,6 +128,9 @@ def _add_derived(model: Model, seen: Profile, derived: Mapping[str, Derivation])
     columns: list[Column] = []
     bins: dict[str, Bins] = {}
     for name, function in derived.items():
+        for argument in getattr(function, "arguments", None) or ():
+            if not sample.has(argument):
+                raise UnknownName(f"column of the derived column {name!r}", argument, seen.schema.names)
         part = profile(Table({name: list(function(sample))}))
         known = part.columns[name]
         if not (known.categories or known.low <= known.high):

@@ -64,6 +64,8 @@ class Roles:
                 )
         if self.task is not None and self.task not in get_args(Task):
             raise DataError(f"task {self.task!r} is unknown. Use {', '.join(get_args(Task))}.")
+        if len(set(self.segments)) < len(self.segments):
+            raise DataError(f"a segment is named twice: {', '.join(self.segments)}. Name each once.")
         if self.score == self.label:
             raise DataError(f"score and label are both {self.score!r}. Name the column with the true outcome as label.")
         if self.threshold is not None and not (isinstance(self.threshold, Real) and np.isfinite(self.threshold)):
@@ -91,7 +93,7 @@ def infer_model(roles: Roles, profile: Profile) -> tuple[Model, list[str]]:
         elif kind != "ignore":
             features.append(Column(name, cast(Kind, kind), name))
     if roles.label is not None:
-        _check_label(roles.label, task, profile)
+        _check_label(roles.label, roles.score, task, profile)
     score = Column(roles.score, "categorical" if task == "multiclass" else "numeric", roles.score)
     _check_score(score, task, profile)
     model = Model(
@@ -179,8 +181,15 @@ def _task(roles: Roles, profile: Profile) -> Task:
     return "regression"
 
 
-def _check_label(name: str, task: Task, profile: Profile) -> None:
+def _check_label(name: str, score: str, task: Task, profile: Profile) -> None:
     known = profile.columns[name]
+    if profile.sample.column(name).null_count == profile.sample.num_rows:
+        raise DataError(f"label {name!r} is missing in every row. Leave it out, or give rows with outcomes.")
+    if task == "multiclass" and is_text(profile.kind(name)) != is_text(profile.kind(score)):
+        raise DataError(
+            f"score {score!r} holds {profile.kind(score)} and label {name!r} {profile.kind(name)}: no class would "
+            "ever be right. Make both text, or both numbers."
+        )
     if task == "binary":
         if is_text(profile.kind(name)):
             shown = ", ".join(repr(value) for value in list(known.categories)[:5])

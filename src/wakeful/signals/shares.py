@@ -33,9 +33,9 @@ def invalid(live: ColumnCounts) -> Share:
 def unseen(live: ColumnCounts, reference: ColumnCounts) -> Share:
     """Share of rows with a value that training did not show.
 
-    Categories: a name that is not in the reference. Numbers that are nearly all among a few single values:
-    a value between them, in a gap where training had none. In the reference itself it is the share to expect of new categories in
-    healthy traffic (Good 1953: the share of values seen once).
+    Categories: a name that is not in the reference. Numbers that are nearly all among a few single values: a
+    value between them, in a gap where training had none. In the reference itself it is the share to expect
+    of new categories in healthy traffic (Good 1953: the share of values seen once).
     """
     if live is reference and isinstance(live.bins, CategoryBins):
         return Share(live.bins.new_share * live.n, live.n)
@@ -70,7 +70,7 @@ def share(live: ColumnCounts, value: Any) -> Share:
 def _bin_of(live: ColumnCounts, value: Any) -> int:
     bins = live.bins
     if isinstance(bins, NumericBins):
-        if float(value) in bins.singles:
+        if isinstance(value, int | float) and float(value) in bins.singles:
             return int(bins.cells(np.array([float(value)]))[0])
         raise UnknownName(f"frequent value of {live.name}", value, bins.singles)
     at = bins.index.get((type(value), value))

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, overload
 
 import numpy as np
 
-from wakeful.errors import SignalError
+from wakeful.errors import SignalError, WakefulError
 from wakeful.evidence import Estimate, Evidence, Smooth
 
 __all__ = ["Formula", "Of", "Signal", "View", "signal"]
@@ -90,14 +90,14 @@ class Signal:
 
         try:
             found = call(live)
-        except TypeError as error:
-            if isinstance(error, SignalError):
-                raise
-            raise SignalError(f"{self.name}: {error}") from error
-        if hasattr(found, "estimate"):
-            return found
-        value = float(found)
-        deviation, freedom = _standard_error(value, live, call)
+            if hasattr(found, "estimate"):
+                return found
+            value = float(found)
+            deviation, freedom = _standard_error(value, live, call)
+        except WakefulError:
+            raise
+        except Exception as error:  # a formula may be the user's own: what it raises is told by its name
+            raise SignalError(f"{self.name}: {type(error).__name__}: {error}") from error
         return Smooth(value, deviation, live.n, self.bounded, min(freedom, live.freedom))
 
     def estimate(
