@@ -15,9 +15,9 @@ from data import File
 from measure import Seconds, in_turns
 
 from wakeful.counting import count
+from wakeful.initialise import start
 from wakeful.learning import Roles
 from wakeful.loading import load_monitor
-from wakeful.starting import start
 from wakeful.tables import Table
 
 

@@ -17,10 +17,10 @@ import pytest
 
 import wakeful
 from wakeful.bins import CategoryBins, NumericBins
+from wakeful.initialise import roles_of, start
 from wakeful.learning import Learnt, Roles, learn_all
 from wakeful.loading import load_monitor
 from wakeful.monitor import Report
-from wakeful.starting import roles_of, start
 
 ROLES: dict[str, Any] = {"score": "score", "label": "rejected", "threshold": 0.5}
 

@@ -90,7 +90,7 @@ def test_from_training_data_to_a_failing_check_that_names_the_culprit():
 
     broken = run("test", "monitor_loans.py", "cents.parquet", expect=1)
     assert "✗ inputs_are_whole  ticket ml-team  The model decides on broken data" in broken
-    assert "✗  income: out_of_range 1 (0.99–1, n=2,000) > 0.005, reference 0" in broken
+    assert "✗  income: out_of_range 1 (0.99–1, n=2,000) > 0.01, reference 0" in broken
     explanation = broken.split("What departs from the reference, most telling first:\n")[1]
     assert explanation.startswith("   1 fault income: 100% above the range seen in training (5,")
     assert " of 8 checks fail: " in broken
@@ -129,7 +129,7 @@ def test_a_terminal_without_check_marks_still_gets_the_verdicts():
     )
 
     assert (done.returncode, done.stderr) == (1, b"")
-    assert b"?  income: out_of_range 1 (0.99?1, n=2,000) > 0.005, reference 0" in done.stdout
+    assert b"?  income: out_of_range 1 (0.99?1, n=2,000) > 0.01, reference 0" in done.stdout
     assert b" checks fail: 2,000 rows" in done.stdout
 
 
@@ -150,10 +150,10 @@ def test_the_table_puts_what_holds_into_one_line_and_what_fails_into_one_each():
     lines = run("test", "monitor_model.py", "cents.parquet", expect=1).splitlines()
 
     [held] = [line for line in lines if "live.features.out_of_range()" in line]
-    told = "✓  live.features.out_of_range() <= live.reference.features.out_of_range() + 0.005  2 of 3, nearest "
+    told = "✓  live.features.out_of_range() <= live.reference.features.out_of_range() + 0.01  2 of 3, nearest "
     assert held.strip().startswith(told)
     assert [line.strip() for line in lines if "income: out_of_range" in line and "[" not in line] == [
-        "✗  income: out_of_range 1 (0.99–1, n=2,000) > 0.005, reference 0"
+        "✗  income: out_of_range 1 (0.99–1, n=2,000) > 0.01, reference 0"
     ]
     assert any(line.strip().startswith("✗  [platform=app] income: out_of_range 1") for line in lines)
     assert any("precision" in line and "≥" in line and "reference 0." in line for line in lines)
@@ -451,7 +451,6 @@ def test_learning_again_leaves_out_what_was_left_out_before(traffic: Any):
     [
         "def ratio(rent):\n    raise RuntimeError",
         "def ratio(row):\n    return row['rnt']",
-        "def ratio(rnt):\n    return 2 * rnt",
         "def ratio(rent):\n    return [1]",
         "def ratio(row):\n    return [row['rent']]",
         "def ratio(row):\n    return None",
@@ -476,7 +475,23 @@ def test_roles_are_not_named_anew_when_a_monitor_is_learnt_again():
 
     told = run("init", "train.parquet", "--monitor", "monitor_model.py", "--segment", "city", expect=2)
 
-    assert "--monitor takes all roles from the reference that it learns again" in told
+    assert "--monitor learns its own reference again" in told
+    told = run("init", "train.parquet", "--monitor", "monitor_model.py", "--out", "elsewhere", expect=2)
+    assert "give no other option" in told
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_derived_column_of_a_misspelt_column_names_the_right_one():
+    init()
+    monitor = Path("monitor_model.py")
+    monitor.write_text(
+        f"{monitor.read_text(encoding='utf-8')}\n\n@model.column\ndef ratio(rnt):\n    return 2 * rnt\n",
+        encoding="utf-8",
+    )
+
+    told = error("init", "train.parquet", "--monitor", "monitor_model.py")
+
+    assert flat(told) == "unknown column of the derived column 'ratio' 'rnt'. Did you mean 'rent'?"
 
 
 # ---------------------------------------------------------------- the file that init writes

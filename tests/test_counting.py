@@ -177,6 +177,8 @@ def naive_category(bins: CategoryBins, value: Any) -> str:
             return "(invalid)"
         value = int(value)
     known = {type(one) for one in bins.categories}
+    if known == {bool} and type(value) is int and value in (0, 1):
+        value = bool(value)
     if type(value) not in known:
         return "(invalid)"
     return str(value) if value in bins.categories else "(unseen)"
@@ -220,7 +222,7 @@ def naive_outcome(layout: Layout, row: Mapping[str, Any]) -> tuple[int, int, int
         return cohort, 0, answer, 1 if math.isnan(label) else 2 if math.isinf(label) else 0
     truth = 2 if math.isnan(label) else int(label) if label in (0, 1) else 3
     decided = naive_number(row.get(model.decision)) if model.decision else math.nan
-    if math.isnan(decided):
+    if decided not in (0, 1):
         decided = (model.threshold or 0) <= naive_number(row.get(model.score.source)) < math.inf
     return cohort, int(decided == 1), answer, truth
 

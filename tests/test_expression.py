@@ -15,7 +15,6 @@ from wakeful.expression import (
     Expression,
     Key,
     Leaf,
-    Live,
     Number,
     Op,
     atoms_of,
@@ -26,6 +25,7 @@ from wakeful.expression import (
     leaves_of,
     on_reference,
 )
+from wakeful.question import Live
 from wakeful.verdicts import Judgement, Window
 
 

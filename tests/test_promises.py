@@ -12,13 +12,13 @@ from scipy import stats
 import wakeful
 from wakeful import signals
 from wakeful.bins import NumericBins
+from wakeful.bounds import share_bounds
 from wakeful.counts import Counts
-from wakeful.evidence import share_bounds
 from wakeful.expression import keys_of
+from wakeful.initialise import start
 from wakeful.learning import Roles
 from wakeful.loading import load_monitor
 from wakeful.monitor import Monitor
-from wakeful.starting import start
 from wakeful.views import ColumnCounts, outcomes
 
 ALPHA = 0.025
@@ -244,7 +244,7 @@ def test_what_is_false_passes_a_strict_test_one_time_in_twenty_at_most(classifie
 
 def test_a_window_that_slides_stays_within_what_the_budget_allows_for() -> None:
     """A share over a sliding window, looked at 50 times per length, beside the allowance for sliding."""
-    from wakeful.evidence import AlarmBudget
+    from wakeful.budget import AlarmBudget
 
     rng = np.random.default_rng(5)
     looks, lengths, p = 50, 4_000, 0.2

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from wakeful.budget import duration
 from wakeful.errors import CheckError, DataError, SignalError, WakefulError
-from wakeful.evidence import duration
-from wakeful.expression import Comparison, Expression, Live, compare
+from wakeful.expression import Comparison, Expression, compare
+from wakeful.question import Live
 
 __all__ = ["Assertion", "Check", "CheckFunction", "read"]
 

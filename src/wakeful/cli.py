@@ -107,20 +107,20 @@ def init(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; here without it.")] = None,
 ) -> None:
     """Learn a reference from DATA and write reference.json and monitor_NAME.py."""
-    from wakeful import starting
+    from wakeful import initialise
 
     if monitor is not None:
         if any((score, label, decision, threshold is not None, holdout, time, id, segment, task, kind, name, out)):
             raise typer.BadParameter("--monitor learns its own reference again, in its place: give no other option")
-        written = starting.learn_again(monitor, data)
+        written = initialise.learn_again(monitor, data)
     else:
         if score is None:
             raise typer.BadParameter("name the column with the model's answer: --score COL")
-        roles = starting.roles_of(
+        roles = initialise.roles_of(
             score=score, label=label, decision=decision, threshold=threshold, holdout=holdout, time=time, id=id,
-            segments=tuple(segment or ()), task=task, kinds=kind or [], name=name or "model",
+            segments=tuple(segment or ()), task=task, kinds=kind or [], name="model" if name is None else name,
         )  # fmt: skip
-        written = starting.start(data, roles, out or Path())
+        written = initialise.start(data, roles, out or Path())
     console = Console(soft_wrap=True, highlight=False)
     for line in written.lines():
         console.print(line, markup=False)

@@ -1,4 +1,4 @@
-"""What counts say with which certainty: intervals, noise, and the alarm budget.
+"""What counts say with which certainty: intervals and noise.
 
 A signal returns what it is: a Share, an Average, a Distance … Each knows its value and, for any
 error rate, its interval. Intervals are one-sided on each side: the truth lies below ``low`` with
@@ -13,16 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from wakeful.bins import Floats
-from wakeful.errors import DataError
+from wakeful.bounds import least, least_usual, share_bounds, student, z_of
 
 __all__ = [
-    "AlarmBudget",
     "Average",
     "Combined",
     "Distance",
@@ -35,8 +33,6 @@ __all__ = [
     "Share",
     "Smooth",
     "Worst",
-    "duration",
-    "share_bounds",
 ]
 
 NAN = math.nan
@@ -67,85 +63,6 @@ class Evidence(Protocol):
 
     def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
         """The value with its interval at error rate ``alpha`` on each side."""
-
-
-def z_of(alpha: float) -> float:
-    """Standard normal quantile that is exceeded with probability alpha."""
-    return -NormalDist().inv_cdf(alpha)  # 1 - alpha would lose the digits of a small alpha
-
-
-def share_bounds(part: float, whole: float, alpha: float, rho: float = 0.0) -> tuple[float, float]:
-    """Bounds of a share, valid for every n and every true share.
-
-    They invert the inequalities of Zubkov & Serov (2013, Theory Probab. Appl. 57(3)): for X ~ Bin(n, p),
-    P(X <= k) >= Phi(sign(k/n - p) sqrt(2 n KL(k/n, p))), and the same with k + 1 from above. They are
-    about as tight as Clopper & Pearson's, and closed formulas. With dispersion they hold for the
-    Dirichlet-multinomial model: how far n rows and how far a window may stray add as independent errors do.
-
-    Args:
-        part: rows counted; may be fractional where rows are weighted.
-        whole: out of so many.
-        alpha: error rate on each side.
-        rho: learnt dispersion.
-    """
-    if whole <= 0:
-        return 0.0, 1.0
-    z = z_of(alpha)
-    low = _solve((part - 1.0) / whole, whole, z, -1) if part > 0 else 0.0
-    high = _solve((part + 1.0) / whole, whole, z, 1) if part < whole else 1.0
-    if rho > 0:
-        share, least = part / whole, 1.0 / whole
-        low = share - math.hypot(share - low, share - _stray(min(share, 1.0 - least), rho, z))
-        high = share + math.hypot(high - share, 1.0 - share - _stray(1.0 - max(share, least), rho, z))
-    return max(0.0, low), min(1.0, high)
-
-
-def _stray(share: float, rho: float, z: float) -> float:
-    """The least usual share p of which a window may show ``share``.
-
-    The tail of a beta distribution is about Phi(-sqrt(2/rho KL(p, share))), that of a binomial one of
-    1/rho rows about Phi(-sqrt(2/rho KL(share, p))). The first reaches farther for rare values, the second
-    for frequent ones: the farther is taken.
-    """
-    return min(_least(share, z * z * rho / 2.0), _solve(share, 1.0 / rho, z, -1))
-
-
-def _least(share: float, limit: float) -> float:
-    """The least p with KL(p, share) <= limit; bisection."""
-    if not 0.0 < share < 1.0 or -math.log1p(-share) <= limit:
-        return max(0.0, math.floor(share))
-    inner, outer = share, 0.0
-    for _ in range(50):
-        p = 0.5 * (inner + outer)
-        if p * math.log(p / share) + (1.0 - p) * math.log((1.0 - p) / (1.0 - share)) > limit:
-            outer = p
-        else:
-            inner = p
-    return outer
-
-
-def _solve(share: float, n: float, z: float, side: int) -> float:
-    """The p on one side of an observed share at which the signed root of 2nKL equals z.
-
-    As a function of ln p, KL(share, p) is convex below the share: a few steps of Newton's method suffice.
-    """
-    if side > 0:
-        return 1.0 - _solve(1.0 - share, n, z, -1)
-    limit = z * z / (2.0 * n)
-    if share <= 0.0 or limit <= 0.0:
-        return max(0.0, share)
-    if share >= 1.0:
-        return math.exp(-limit)
-    top = math.log(share)
-    constant = share * top + (1.0 - share) * math.log1p(-share) - limit
-    log_p = top - math.sqrt(2.0 * limit * (1.0 - share) / share)
-    for _ in range(30):
-        p = math.exp(log_p)
-        step = (constant - share * log_p - (1.0 - share) * math.log1p(-p)) * (1.0 - p) / (p - share)
-        log_p = min(log_p - step, top - 1e-12)
-        if abs(step) < 1e-12:
-            break
-    return math.exp(log_p)
 
 
 class Share(NamedTuple):
@@ -192,15 +109,6 @@ class Average(NamedTuple):
         reach = student(alpha, self.n - 1) * error
         value = float(self.value)
         return Estimate(value, value - reach, value + reach, float(self.n), math.sqrt(2 / math.pi) * error)
-
-
-def student(alpha: float, freedom: float) -> float:
-    """Upper quantile of Student's t by Peizer & Pratt (1968, JASA 63), for freedom >= 2.
-
-    It is exceeded with probability 1.02 alpha at most, and down to half of alpha where freedom is below 10.
-    """
-    scale = (freedom - 5 / 6) / (freedom - 2 / 3 + 0.1 / freedom) ** 2
-    return math.sqrt(freedom * math.expm1(min(700.0, scale * z_of(alpha) ** 2)))
 
 
 class Distance(NamedTuple):
@@ -283,8 +191,8 @@ class Quantile(NamedTuple):
     def _least_share(self, level: float, alpha: float, rho: float) -> float:
         """The least share of the rows that may lie below a quantile."""
         z = z_of(alpha)
-        move = level - _least(level, z * z / (2.0 * self.n)) + 1.0 / self.n
-        stray = level - _stray(level, rho, z) if rho > 0 else 0.0
+        move = level - least(level, z * z / (2.0 * self.n)) + 1.0 / self.n
+        stray = level - least_usual(level, rho, z) if rho > 0 else 0.0
         return max(0.0, level - math.hypot(move, stray))
 
     def _at(self, level: float) -> float:
@@ -476,54 +384,3 @@ class Smooth(NamedTuple):
 
 def _expit(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
-
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-
-
-def duration(text: str) -> float:
-    """Seconds of a duration such as ``30m``, ``24h``, ``7d``; raises DataError on anything else."""
-    number, unit = str(text)[:-1], str(text)[-1:]
-    if unit not in _UNITS or not number.isdecimal() or int(number) == 0:
-        raise DataError(f"{text!r} is no duration. Write a whole number and a unit: 30m, 24h, 7d, 2w.")
-    return int(number) * _UNITS[unit]
-
-
-class AlarmBudget(NamedTuple):
-    """How many false alarms a team can bear: ``pages`` in ``seconds``.
-
-    It is shared out over every comparison (assert x column x segment) of every evaluation, so adding
-    columns does not add alarms (Bonferroni: the error rates sum to the budget).
-    """
-
-    pages: float
-    seconds: float
-
-    @classmethod
-    def parse(cls, text: str) -> AlarmBudget:
-        """Read ``1/90d``: one false page in ninety days; raises DataError on anything else."""
-        pages, slash, period = str(text).partition("/")
-        try:
-            number = float(pages)
-        except ValueError:
-            number = NAN
-        if not slash or not number > 0 or math.isinf(number):
-            raise DataError(f"{text!r} is no alarm budget. Write pages per period: 1/90d is one false page in 90 days.")
-        return cls(number, duration(period))
-
-    def alpha(self, asserts: int, elements: int, window: float) -> float:
-        """Error rate of one comparison.
-
-        Every assert gets the same part of the budget, and shares it out over its elements (columns x
-        segments) and the lengths of its window. A window that slides is looked at more often than once per
-        length: it crosses a normal quantile z in about 1 + z² times as many lengths as one look would
-        (Slepian's process; Pickands 1969), and z² is about 2 ln(1/alpha). Alarms less than a length
-        apart count as one.
-
-        Args:
-            asserts: number of comparisons that the monitor's checks make.
-            elements: number of values that this one compares.
-            window: its length in seconds.
-        """
-        each = self.pages / (max(asserts, 1) * max(elements, 1) * max(1.0, self.seconds / window))
-        return float(min(0.05, each / (1.0 + 2.0 * math.log(max(1.0, 1.0 / each)))))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeful.bins import NumericBins, format_number
+from wakeful.bounds import share_bounds, z_of
 from wakeful.counts import Counts, Slice
-from wakeful.evidence import share_bounds, z_of
 from wakeful.reference import Dispersion, Reference
 from wakeful.signals.distances import total_variation
 from wakeful.signals.faults import allowed_share, surges, vanished
@@ -163,7 +163,8 @@ def _percent(share: float) -> str:
 def _worst(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion) -> _Finding | None:
     """The fault that hits most rows; what is gone is told beside it where it may have become it."""
     fault = max(_faults(live, expected, alpha, dispersion), default=None)
-    lost = next(_losses(live, expected, alpha, dispersion), None)
+    # Beside a fault, what is gone has most likely become it; alone, it may be how windows vary.
+    lost = next(_losses(live, expected, alpha, dispersion if fault is None else Dispersion()), None)
     if fault is None or lost is None:
         return fault or lost
     if live.n and 2 * lost.excess >= fault.excess:

@@ -5,28 +5,27 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
-from wakeful import signals
 from wakeful.counts import Slice
-from wakeful.errors import ControlFlowError, SignalError, UnknownName
-from wakeful.model import Model
-from wakeful.signals import Of, Signal
+from wakeful.errors import ControlFlowError, SignalError
+from wakeful.signals import Signal
 
 __all__ = [
+    "Bound",
     "Comparison",
     "Expression",
     "Key",
     "Leaf",
-    "Live",
     "Node",
     "Number",
     "Op",
     "at_element",
     "atoms_of",
     "calculate",
+    "compare",
     "divisors_of",
     "keys_of",
     "leaves_of",
@@ -342,153 +341,3 @@ def _in_words(node: Node, several: bool) -> str:
     if node.of_reference:
         words.append("in the reference")
     return " ".join(words)
-
-
-_NO_COLUMNS_HELD_OUT = "the holdout is counted for outcomes only. Ask live, not live.holdout, for columns."
-
-
-@dataclass(frozen=True, eq=False)
-class Live:
-    """What a check is called with: live traffic, parts of it, and the signals of each.
-
-    ``live.precision()`` asks for a signal of the outcomes, ``live.score.d1()`` of the score,
-    ``live["income"].missing()`` of a column, ``live.features.missing()`` of every feature at once.
-    ``live.holdout``, ``live.by("platform")`` and ``live.reference`` narrow what is asked.
-
-    Attributes:
-        model: what is monitored.
-        slices: slices of every segment, by its name.
-        columns: the columns asked of; None for outcomes and rows.
-    """
-
-    model: Model
-    slices: dict[str, tuple[Slice, ...]]
-    columns: tuple[str, ...] | None = None
-    parts: tuple[Slice, ...] = (Slice(None, None),)
-    held_out: bool = False
-    of_reference: bool = False
-    bound: Bound | None = None
-
-    def __getitem__(self, names: str | tuple[str, ...]) -> Live:
-        wanted = (names,) if isinstance(names, str) else names
-        return self._only(tuple(column.name for column in self.model.expand(wanted)))
-
-    @property
-    def features(self) -> Live:
-        """Every feature."""
-        return self._only(tuple(column.name for column in self.model.features))
-
-    @property
-    def score(self) -> Live:
-        """The model's answer: its score, class or number."""
-        return self._only((self.model.score.name,))
-
-    @property
-    def holdout(self) -> Live:
-        """Outcomes of flagged rows only as far as they were let through at random."""
-        if self.columns is not None:
-            raise SignalError(_NO_COLUMNS_HELD_OUT)
-        if self.model.holdout is None:
-            raise SignalError(
-                "no holdout column was named when the reference was learnt: wakeful init … --holdout COLUMN. "
-                "Where every outcome is known, ask live, not live.holdout."
-            )
-        return replace(self, held_out=True)
-
-    @property
-    def reference(self) -> Live:
-        """The same asked of the reference."""
-        return replace(self, of_reference=True)
-
-    def by(self, segment: str) -> Live:
-        """Every value of a segment apart."""
-        if segment not in self.slices:
-            raise UnknownName("segment", segment, self.slices)
-        if len(self.parts) > 1:
-            raise SignalError("segments are counted one by one, not crossed: ask live.by(…) once.")
-        return replace(self, parts=self.slices[segment])
-
-    def _only(self, columns: tuple[str, ...]) -> Live:
-        if self.held_out:
-            raise SignalError(_NO_COLUMNS_HELD_OUT)
-        if not columns:
-            raise SignalError("no column is asked of: the model has no features, or live[…] names none.")
-        return replace(self, columns=columns)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if self.columns is None and any(name in (column.name, column.source) for column in self.model.columns):
-            raise SignalError(f"{name} is a column: ask live[{name!r}] for its signals.")
-        found = signals.find(name, *self._of, parts=_PARTS if self.columns is None else ())
-        return _Question(self, found)
-
-    def __repr__(self) -> str:
-        parts = ["live", "reference" if self.of_reference else "", "holdout" if self.held_out else ""]
-        return f"<{' '.join(word for word in (*parts, ', '.join(self.columns or ())) if word)}>"
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *signals.names(*self._of)})
-
-    @property
-    def _of(self) -> tuple[Of, ...]:
-        return (self.model.task, "rows") if self.columns is None else ("column",)
-
-    def measure(self, signal: Signal, arguments: dict[str, Any]) -> Expression:
-        """The value of a signal, as an expression."""
-        arguments = _named(signal, (), arguments)
-        if signal.of not in self._of:
-            raise SignalError(f"{signal.name} is a signal of {signal.of}; it was asked of {' or '.join(self._of)}.")
-        if self.held_out and (signal.of == "rows" or signal.name == "flagged_share"):
-            raise SignalError(
-                f"{signal.name} is counted for all traffic, not for the holdout: ask live.{signal.name}()."
-            )
-        columns = self.columns
-        if columns is not None and signal.kinds:
-            columns = tuple(name for name in columns if self.model.column(name).kind in signal.kinds)
-            if not columns:
-                kinds = ", ".join(sorted({self.model.column(name).kind for name in self.columns or ()}))
-                raise SignalError(
-                    f"{signal.name} is defined on {' and '.join(signal.kinds)} columns, but "
-                    f"{', '.join(self.columns or ())} is {kinds}."
-                )
-        try:
-            hash(tuple(arguments.values()))
-        except TypeError as error:
-            raise SignalError(f"{signal.name} takes plain values: {error}.") from error
-        leaf = Leaf(signal, tuple(sorted(arguments.items())), columns, self.parts, self.held_out, self.of_reference)
-        return Expression(leaf, self.bound)
-
-
-@dataclass(frozen=True, eq=False)
-class _Question:
-    """A signal of what is asked; called with its arguments it becomes a live value."""
-
-    live: Live
-    signal: Signal
-
-    def __call__(self, *values: Any, **arguments: Any) -> Expression:
-        return self.live.measure(self.signal, _named(self.signal, values, arguments))
-
-    def __repr__(self) -> str:
-        return f"<signal {self.signal.name}>"
-
-
-_PARTS = ("features", "score", "holdout", "reference", "by")
-
-
-def _named(signal: Signal, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """All arguments under the names that the formula gives them; SignalError where they do not fit."""
-    known = signal.parameters
-    if len(values) > len(known):
-        raise SignalError(
-            f"{signal.name} takes {len(known)} arguments ({', '.join(known) or 'none'}), not {len(values)}."
-        )
-    arguments = dict(zip(known, values, strict=False)) | named
-    for name in arguments:
-        if name not in known:
-            raise UnknownName(f"argument of {signal.name}", name, known)
-    for name, is_needed in known.items():
-        if is_needed and name not in arguments:
-            raise SignalError(f"{signal.name} needs {name}: {signal.name}({name}=…)")
-    return arguments

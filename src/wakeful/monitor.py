@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wakeful.budget import AlarmBudget, duration
 from wakeful.checks import Assertion, Check, CheckFunction, read
 from wakeful.counting import Batch, Derivation, RowBatch, count
 from wakeful.counts import Counts
 from wakeful.errors import CheckError, DataError, SignalError, UnknownName
-from wakeful.evidence import AlarmBudget, duration
 from wakeful.explain import Cause, explain
-from wakeful.expression import Bound, Comparison, Live, keys_of
+from wakeful.expression import Bound, Comparison, keys_of
+from wakeful.question import Live
 from wakeful.reference import Reference
 from wakeful.verdicts import Verdict, Window
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wakeful.default_checks import identifier, monitor_file
 from wakeful.errors import DataError
 from wakeful.learning import Learnt, Roles, learn_all
 from wakeful.loading import load_monitor
-from wakeful.starter import identifier, monitor_file
 from wakeful.tables import Table
 
 __all__ = ["Written", "learn_again", "roles_of", "start"]

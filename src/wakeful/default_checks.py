@@ -267,9 +267,9 @@ def _shift_limit(reference: Reference, windows: list[Counts]) -> str:
 
 
 def _usual_worst(strays: list[float]) -> float:
-    """How far windows stray, the wildest tenth of them left out: one odd month is no reason to be blind."""
+    """How far windows stray, the wildest of every twenty left out: one odd week is no reason to be blind."""
     known = sorted(stray for stray in strays if math.isfinite(stray))
-    return max(0.0, known[math.ceil(0.9 * len(known)) - 1]) if known else 0.0
+    return max(0.0, known[-1 - len(known) // 20]) if known else 0.0
 
 
 def _flagged_limits(reference: Reference, windows: list[Counts]) -> tuple[str, str]:
