@@ -173,10 +173,11 @@ class World:
         return draw
 
 
-def false_alarms(monitor: wakeful.Monitor, windows: list[Counts]) -> tuple[int, Counter[str]]:
-    """In how many windows any assertion of any check failed, and which."""
+def false_alarms(monitor: wakeful.Monitor, windows: list[Counts], budget: str) -> tuple[list[Counts], Counter[str]]:
+    """The windows in which any assertion of any check failed, and how."""
+    monitor.budget = AlarmBudget.parse(budget)
     plan = [(one, monitor.alpha(check, one)) for check in monitor.checks for one in monitor.assertions(check)]
-    alarms, which = 0, Counter[str]()
+    alarms, which = [], Counter[str]()
     for counts in windows:
         failed = [
             f"{one.source}: {judged.message}"
@@ -184,7 +185,7 @@ def false_alarms(monitor: wakeful.Monitor, windows: list[Counts]) -> tuple[int, 
             for judged in Window(monitor.reference, counts, alpha).judge(one.comparison)
             if judged.verdict == "fail"
         ]
-        alarms += bool(failed)
+        alarms += [counts] if failed else []
         which.update(failed)
     return alarms, which
 
@@ -203,47 +204,50 @@ def most(share: float, trials: int) -> float:
     return float(stats.binom.isf(1e-3, trials, share))
 
 
-def assert_silent(world: World, rows: int, sizes: dict[int, int], folder: Path, references: int = 1) -> None:
-    """Default checks, first with an alarm allowed in a tenth of the windows, then with the default budget."""
+def assert_silent(monitor: wakeful.Monitor, windows: list[Counts]) -> None:
+    """Clean windows with a budget that allows an alarm in some of ten, and with the default one."""
+    alarms, which = false_alarms(monitor, windows, "1/6h")
+    assert 0.08 <= allowed(monitor) <= 0.3
+    assert len(alarms) <= most(allowed(monitor), len(windows)), which.most_common(3)
+    # A smaller budget widens every interval, so only these windows could alarm.
+    alarms, which = false_alarms(monitor, alarms, "1/90d")
+    assert not alarms, which.most_common(3)
+
+
+def assert_budget_is_kept(world: World, rows: int, sizes: dict[int, int], folder: Path, references: int = 1) -> None:
+    """Default checks, a few references, and so many windows of each size."""
     for seed in range(references):
         rng = np.random.default_rng(seed)
         monitor = world.monitor(rng, rows, folder / f"{seed}")
         draw = world.windows(monitor.reference)
         for n, times in sizes.items():
-            windows = [draw(rng, n) for _ in range(times)]
-            monitor.budget = AlarmBudget.parse("1/6h")
-            alarms, which = false_alarms(monitor, windows)
-            assert 0.08 <= allowed(monitor) <= 0.3
-            assert alarms <= most(allowed(monitor), times), (n, which.most_common(3))
-            monitor.budget = AlarmBudget.parse("1/90d")
-            alarms, which = false_alarms(monitor, windows)
-            assert alarms == 0, (n, which.most_common(3))
+            assert_silent(monitor, [draw(rng, n) for _ in range(times)])
 
 
 @pytest.mark.parametrize("rows", [1_000, 5_000, 20_000])
 def test_a_monitor_of_5_columns_keeps_its_budget(tmp_path: Path, rows: int):
-    assert_silent(World(5), rows, {100: 40, 1_000: 40, 100_000: 40}, tmp_path, references=3)
+    assert_budget_is_kept(World(5), rows, {100: 40, 1_000: 40, 100_000: 40}, tmp_path, references=3)
 
 
 @pytest.mark.parametrize("rows", [1_000, 5_000, 20_000])
 def test_a_monitor_of_50_columns_keeps_its_budget(tmp_path: Path, rows: int):
-    assert_silent(World(50), rows, {100: 10, 1_000: 10, 100_000: 10}, tmp_path, references=2)
+    assert_budget_is_kept(World(50), rows, {100: 8, 1_000: 8, 100_000: 8}, tmp_path, references=2)
 
 
 @pytest.mark.parametrize("rows", [5_000, 20_000])
 def test_a_monitor_of_500_columns_keeps_its_budget(tmp_path: Path, rows: int):
-    assert_silent(World(500), rows, {100: 3, 1_000: 3, 100_000: 3}, tmp_path)
+    assert_budget_is_kept(World(500), rows, {100: 2, 1_000: 2, 100_000: 2}, tmp_path)
 
 
 @pytest.mark.parametrize("held", [0.02, 0.1])
 def test_a_monitor_with_a_small_holdout_keeps_its_budget(tmp_path: Path, held: float):
-    """Windows of 100 rows have about one held-out row with a label; most quality cannot be told from it."""
-    assert_silent(World(2, held), 5_000, {100: 120, 300: 120, 1_000: 120, 100_000: 60}, tmp_path)
+    """Windows of 100 rows have one held-out row or none: it cannot tell how good the model is."""
+    assert_budget_is_kept(World(1, held), 5_000, {100: 150, 300: 150, 1_000: 150, 100_000: 50}, tmp_path)
 
 
-def tight(world: World, reference: wakeful.Reference, budget: str) -> wakeful.Monitor:
+def tight(world: World, reference: wakeful.Reference) -> wakeful.Monitor:
     """Every limit is the truth itself, so nothing but the error rates stands between noise and an alarm."""
-    monitor, truth = wakeful.Monitor(reference, alarm_budget=budget), world.truth(reference)
+    monitor, truth = wakeful.Monitor(reference), world.truth(reference)
 
     @monitor.check(window="6h", page="on-call")
     def no_room(live: Any) -> None:
@@ -277,9 +281,9 @@ def test_limits_without_any_room_keep_the_budget(
     for seed in range(6):
         rng = np.random.default_rng(100 * n + seed)
         reference = world.monitor(rng, (1_000, 5_000, 20_000)[seed % 3], tmp_path / f"{seed}").reference
-        monitor, draw = tight(world, reference, "1/6h"), world.windows(reference)
-        found, why = false_alarms(monitor, [draw(rng, n) for _ in range(times)])
-        alarms, trials, which = alarms + found, trials + times, which + why
+        monitor, draw = tight(world, reference), world.windows(reference)
+        found, why = false_alarms(monitor, [draw(rng, n) for _ in range(times)], "1/6h")
+        alarms, trials, which = alarms + len(found), trials + times, which + why
     assert 0.08 <= allowed(monitor) <= 0.3
     assert alarms <= most(allowed(monitor), trials), which.most_common(3)
 
@@ -289,8 +293,8 @@ def test_counts_drawn_here_are_those_of_rows(tmp_path: Path):
     world = World(12)
     rng = np.random.default_rng(5)
     monitor = world.monitor(rng, 2_000, tmp_path)
-    drawn = world.windows(monitor.reference)(rng, 400_000).table[0]
-    rows = monitor.count(world.rows(rng, 400_000)).table[0]
+    drawn = world.windows(monitor.reference)(rng, 60_000).table[0]
+    rows = monitor.count(world.rows(rng, 60_000)).table[0]
     sums = np.zeros(len(rows), dtype=bool)  # moments are not drawn
     for place in monitor.reference.layout.cells.values():
         sums[place.stop - place.sums : place.stop] = True
@@ -326,12 +330,7 @@ def test_monitors_of_other_models_and_of_segments_keep_their_budget(tmp_path: Pa
     monitor = load_monitor(start(draw(rng, 5_000), roles, tmp_path).monitor)
     assert "by_part" in " ".join(check.name for check in monitor.checks)
     for n, times in ((100, 60), (1_000, 60), (20_000, 20)):
-        windows = [monitor.count(draw(rng, n)) for _ in range(times)]
-        monitor.budget = AlarmBudget.parse("1/6h")
-        alarms, which = false_alarms(monitor, windows)
-        assert alarms <= most(allowed(monitor), times), which.most_common(3)
-        monitor.budget = AlarmBudget.parse("1/90d")
-        assert false_alarms(monitor, windows)[0] == 0
+        assert_silent(monitor, [monitor.count(draw(rng, n)) for _ in range(times)])
 
 
 # Traffic that varies by itself.
@@ -375,7 +374,7 @@ def test_days_that_differ_by_themselves_keep_the_budget_once_it_is_known_how_muc
     assert all(0.5 * rho < learnt[name].shape < 2 * rho for name in ("normal", "exponential", "name", "score"))
     assert 0.4 * rho < learnt["normal"].missing < 2.5 * rho
     for n in (400, 20_000):
-        assert false_alarms(monitor, [monitor.count(one_day(rng, rho, n)) for _ in range(30)])[0] == 0
+        assert_silent(monitor, [monitor.count(one_day(rng, rho, n)) for _ in range(30)])
 
 
 @pytest.mark.parametrize("rho", [0.003, 0.02])
@@ -420,9 +419,7 @@ def episodes(alarms: Any, length: int) -> int:
 def test_a_sliding_window_alarms_no_oftener_than_its_budget(steps: int, each: float):
     """A share that is exactly at its limit, looked at ``steps`` times per length of its window."""
     alpha = AlarmBudget(each, 3600.0).alpha(1, 1, 3600.0)
-    lengths, per_step, p = 12_000, 5, 0.3
-    if steps == 360:
-        lengths = 4_000
+    lengths, per_step, p = 4_000 if steps > 100 else 12_000, 5, 0.3
     rng = np.random.default_rng(steps)
     rows, hits = np.full(lengths * steps, per_step), rng.binomial(per_step, p, lengths * steps)
     n = int(rows[:steps].sum())
@@ -430,9 +427,9 @@ def test_a_sliding_window_alarms_no_oftener_than_its_budget(steps: int, each: fl
     in_window = np.convolve(hits, np.ones(steps, dtype=int), "valid")
     seen = episodes(fails[in_window], steps)
     assert seen <= most(each, lengths)
-    # The allowance for sliding is needed: without it, the budget would be overdrawn.
-    without = np.array([share_bounds(k, n, min(0.05, each))[0] > p for k in range(n + 1)])
-    assert episodes(without[in_window], steps) > 1.5 * most(each, lengths) or each > 0.05
+    if each <= 0.05 and steps >= 60:  # the allowance for sliding is needed: without it, the budget is overdrawn
+        without = np.array([share_bounds(k, n, each)[0] > p for k in range(n + 1)])
+        assert episodes(without[in_window], steps) > 2 * each * lengths
 
 
 def test_a_sliding_distance_alarms_no_oftener_than_its_budget():

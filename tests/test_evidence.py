@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -92,12 +93,9 @@ def test_fractions_of_rows_have_bounds_between_those_of_whole_ones():
     assert share_bounds(0.0, 0.0, 1e-3) == (0.0, 1.0)
 
 
-def first(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The first whole number in a range from which on something holds; the range's end if it never does."""
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
+def rows_until(n: int, alpha: float, rho: float, side: int, p: float) -> int:
+    """The fewest rows out of n whose bound on that side is above p; n + 1 if none is. Bounds rise with rows."""
+    return bisect_right(range(n + 1), p, key=lambda k: share_bounds(k, n, alpha, rho)[side])
 
 
 @pytest.mark.parametrize("alpha, beyond", [(0.025, 1.1), (1e-3, 1.3), (1e-6, 1.5)])
@@ -108,10 +106,8 @@ def test_bounds_of_a_share_hold_in_windows_that_stray(rho: float, alpha: float, 
     for n in (100, 1000, 20_000):
         for p in (0.002, 0.02, 0.1, 0.5, 0.9, 0.98):
             rows = stats.betabinom(n, p * total, (1 - p) * total)
-            too_many = first(lambda k: share_bounds(k, n, alpha, rho)[0] > p, 0, n + 1)
-            enough = first(lambda k: share_bounds(k, n, alpha, rho)[1] >= p, 0, n + 1)
-            assert rows.sf(too_many - 1) <= beyond * alpha
-            assert rows.cdf(enough - 1) <= beyond * alpha
+            assert rows.sf(rows_until(n, alpha, rho, 0, p) - 1) <= beyond * alpha
+            assert rows.cdf(rows_until(n, alpha, rho, 1, p) - 1) <= beyond * alpha
 
 
 def test_no_number_of_rows_says_more_than_the_dispersion_allows():
@@ -380,8 +376,8 @@ def scored(rng: np.random.Generator, n: int, held: float | None = None) -> dict[
 
 
 BINARY: dict[str, dict[str, float]] = {
-    **dict.fromkeys(("precision", "recall", "accuracy", "specificity", "f1", "roc_auc", "average_precision"), {}),
-    **dict.fromkeys(("brier_score", "log_loss", "bias"), {}),
+    **{name: {} for name in ("precision", "recall", "accuracy", "specificity", "f1", "roc_auc", "average_precision")},
+    **{name: {} for name in ("brier_score", "log_loss", "bias")},
     "value": {"true_positive": 1.0, "false_positive": -2.0, "false_negative": -5.0},
 }
 SHARES = {"precision", "recall", "accuracy", "specificity", "f1", "value"}

@@ -231,12 +231,17 @@ class BinaryOutcomes(Outcomes):
 
     @property
     def freedom(self) -> float:
-        """Where labelled rows weigh unequally, the fewest of a decision carry the error."""
+        """Degrees of freedom of an estimate's error, at most.
+
+        Where one labelled row stands for many, such rows carry the error: it has as many degrees of freedom
+        as they are, and none while all have the same outcome, since then they do not show how they vary.
+        """
         used = self.decided > 0
-        if not used.any():
-            return 0.0
-        labelled = self.labelled[..., 0].sum(axis=(1, 2))[used]
-        return float(labelled.min() if np.ptp(self.weights[used]) > 0 else self.n) - 1.0
+        labelled, weights = self.labelled[..., 0].sum(axis=1)[used], self.weights[used]
+        heavy = labelled[weights > 2 * weights.min(initial=np.inf)]
+        if not len(heavy):
+            return self.n - 1.0
+        return float(heavy.sum(axis=1).min()) - 1.0 if heavy.all() else 0.0
 
 
 @dataclass(frozen=True, eq=False)
