@@ -69,8 +69,9 @@ class Names:
         return [False, True] if self.boolean else [f"name {at}" for at in range(len(self.shares))]
 
     def rows(self, rng: np.random.Generator, n: int) -> Any:
-        at, gone = rng.choice(len(self.shares), n, p=self.shares), rng.random(n) < self.missing
-        return [None if no else self.names[one] for one, no in zip(at, gone, strict=True)]
+        values = np.array(self.names, dtype=object)[rng.choice(len(self.shares), n, p=self.shares)]
+        values[rng.random(n) < self.missing] = None
+        return values
 
     def cells(self, bins: CategoryBins) -> tuple[Floats, None]:
         found = np.zeros(bins.size + 2)
