@@ -60,8 +60,9 @@ class Layout:
     Attributes:
         model: what is monitored.
         bins: the bins of every counted column and of every segment, by name.
-        scale: regression only: size of errors and of the label in the reference, the units of the
-            sums in the outcome table.
+        error_scale: regression only: the largest error in the reference, unit of sums in the outcome table.
+        label_center: the mean label there, from which labels are summed.
+        label_scale: how far labels lie from it at most.
     """
 
     model: Model

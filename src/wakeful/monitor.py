@@ -179,8 +179,8 @@ class Monitor:
                 values, or a list of rows (dicts).
 
         Raises:
-            DataError: the data cannot be read, or lack the score.
-            UnknownName: a derived column is not in the reference.
+            DataError: the data cannot be read, or a derived column is not in the reference.
+            UnknownName: the data lack the score.
         """
         layout = self.reference.layout
         known = {column.name for column in layout.model.features if column.derived}

@@ -71,7 +71,7 @@ class WindowCounter:
             self._counts[start.as_py()] = known + count(self._layout, ArrowBatch(rows), derived)
 
     def counts(self) -> list[Counts]:
-        """The windows in order of time; the first and last are left out where they hold few rows."""
+        """The windows in order of time, without those that hold less than a quarter of the usual rows."""
         ordered = [self._counts[start] for start in sorted(self._counts)]
         usual = np.median([counts.rows for counts in ordered])
         return [counts for counts in ordered if counts.rows >= usual / 4]
