@@ -252,7 +252,9 @@ def commands_of(block: Block) -> Iterator[tuple[str, int, str]]:
 
 def in_shell(command: str, folder: Path) -> str:
     """What a command prints, on both channels, for somebody who has activated this environment."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_", "RICH"))}
+    # where CI is set, pytest is wordier
+    changes_output = ("PYTEST", "COV_", "RICH", "CI", "BUILD_NUMBER", "FORCE_COLOR")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(changes_output)}
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     settings = {"PATH": tools, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
     done = subprocess.run(
