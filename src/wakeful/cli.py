@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from wakeful.errors import MissingExtra, WakefulError
+from wakeful.errors import DataError, MissingExtra, WakefulError
 
 try:
     import typer
@@ -146,3 +146,64 @@ def test(
         text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         json_file.write_text(text + "\n", encoding="utf-8")
     raise typer.Exit(PASSED if report.ok else FAILED)
+
+
+@app.command()
+def replay(
+    monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="Parquet or CSV file, folder, glob or bucket URL; an SQL query; postgresql://…#TABLE.",
+        ),
+    ],
+    every: Annotated[
+        str | None, typer.Option(metavar="1h", help="Length of a window's steps: 15m, 1h, 1d, 1w, 1mo.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COL", help="When a row happened; the reference's time column without it.")
+    ] = None,
+    window_column: Annotated[
+        str | None, typer.Option(metavar="COL", help="In place of times: a column whose every value is a window.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="First window to judge, such as 2024-03-01.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Judge windows before it.")] = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")] = "UTC",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write one line of JSON per window.")
+    ] = None,
+) -> None:
+    """Run the checks of MONITOR.py over a history: what would they have told you, and when? Exit codes as test."""
+    from contextlib import ExitStack
+
+    from wakeful import timeline
+    from wakeful.alarms import Tally
+    from wakeful.loading import load_monitor
+    from wakeful.replay import replay as replayed
+
+    history = replayed(
+        load_monitor(monitor), data, every=every, time=time, window_column=window_column,
+        since=since, until=until, timezone=timezone,
+    )  # fmt: skip
+    notices = Console(stderr=True, soft_wrap=True, highlight=False)
+    for note in history.notes:
+        notices.print(f"note: {note}", markup=False)
+    tally = Tally(history)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    with ExitStack() as stack:
+        file = stack.enter_context(json_file.open("w", encoding="utf-8")) if json_file else None
+        try:
+            for step in history:
+                tally.add(step)
+                if file is not None:
+                    file.write(json.dumps(step.as_dict(), ensure_ascii=False, allow_nan=False) + "\n")
+        finally:
+            if tally.windows:  # what was computed before an error is shown, and written
+                timeline.render(tally, console)
+    if not tally.windows:
+        raise DataError("no window lies between --since and --until, so nothing was judged.")
+    failed = any("fail" in marks for marks in tally.marks.values())
+    raise typer.Exit(FAILED if failed else PASSED)

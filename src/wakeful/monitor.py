@@ -183,17 +183,7 @@ class Monitor:
             UnknownName: the data lack the score.
         """
         layout = self.reference.layout
-        known = {column.name for column in layout.model.features if column.derived}
-        if self._derived.keys() - known:
-            raise DataError(
-                f"derived column {min(self._derived.keys() - known)!r} is not in the reference. "
-                "Learn it again: wakeful init DATA --monitor THIS_FILE.py"
-            )
-        if known - self._derived.keys():
-            raise DataError(
-                f"the reference has a derived column {min(known - self._derived.keys())!r} that no function of "
-                "the monitor computes. Define it with @monitor.column, or learn the reference again."
-            )
+        self.must_derive()
         if isinstance(data, Counts):
             return Counts.zero(layout) + data  # raises where they were counted with another reference
         if isinstance(data, list) and all(isinstance(row, Mapping) for row in data):
@@ -211,14 +201,28 @@ class Monitor:
             decision=model.decision, holdout=model.holdout, label=model.label if model.task == "binary" else None
         )
         counts = Counts.zero(layout)
-        for part in in_threads(lambda batch: count(layout, batch, self._derived), table.batches(self._needed)):
+        for part in in_threads(lambda batch: count(layout, batch, self._derived), table.batches(self.needed)):
             counts += part
         present = set(names)
-        absent = {column.name for column in layout.model.columns if column.source not in present}
-        return Counts(layout, counts.vector, frozenset(absent - known))
+        absent = {one.name for one in layout.model.columns if one.source not in present and not one.derived}
+        return Counts(layout, counts.vector, frozenset(absent))
+
+    def must_derive(self) -> None:
+        """DataError where the derived columns of the reference and of this monitor differ."""
+        known = {column.name for column in self.reference.model.features if column.derived}
+        if self._derived.keys() - known:
+            raise DataError(
+                f"derived column {min(self._derived.keys() - known)!r} is not in the reference. "
+                "Learn it again: wakeful init DATA --monitor THIS_FILE.py"
+            )
+        if known - self._derived.keys():
+            raise DataError(
+                f"the reference has a derived column {min(known - self._derived.keys())!r} that no function of "
+                "the monitor computes. Define it with @monitor.column, or learn the reference again."
+            )
 
     @property
-    def _needed(self) -> list[str] | None:
+    def needed(self) -> list[str] | None:
         """Input columns to read; all of them where a function of whole rows may use any."""
         model = self.reference.model
         if any(derived.arguments is None for derived in self._derived.values()):

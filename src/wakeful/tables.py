@@ -28,8 +28,9 @@ try:
 except ImportError as error:
     raise MissingExtra("pyarrow", "history", "reading tables") from error
 
-__all__ = ["ArrowBatch", "Table", "in_threads"]
+__all__ = ["ArrowBatch", "Table", "in_threads", "sturdy"]
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _BATCH = 65_536
@@ -174,9 +175,13 @@ class Table:
         """The rows, some ten thousand at a time; only ``columns`` where they are named."""
         try:
             for batch in self._record_batches(columns):
-                yield ArrowBatch(_sturdy(batch))
+                yield ArrowBatch(sturdy(batch))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot read {self._file or 'the data'}: {error}") from error
+
+    def reader(self) -> Any:
+        """The rows as a pyarrow.RecordBatchReader, from the first one."""
+        return pa.RecordBatchReader.from_batches(self.schema, (batch.record_batch for batch in self.batches()))
 
     def _record_batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
         schema, asked = self.schema, set(columns or ())
@@ -198,21 +203,31 @@ class Table:
                     yield batch.select(wanted)
 
 
-def in_threads(function: Callable[[ArrowBatch], _Result], batches: Iterable[ArrowBatch]) -> Iterator[_Result]:
-    """The function of every batch, in their order, computed by as many threads as there are cores.
+def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """The function of every item, in their order, computed by as many threads as there are cores.
 
-    numpy lets go of the interpreter while it calculates. At most two batches a thread wait at a time, so
-    memory stays flat.
+    numpy lets go of the interpreter while it calculates. At most two items a thread wait at a time, so
+    memory stays flat. Where the items end in an error, the results of those before it come first.
     """
     workers = os.cpu_count() or 1
+    broken: Exception | None = None
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[_Result]] = deque()
-        for batch in batches:
-            waiting.append(pool.submit(function, batch))
+        source = iter(items)
+        while True:
+            try:
+                waiting.append(pool.submit(function, next(source)))
+            except StopIteration:
+                break
+            except Exception as error:
+                broken = error
+                break
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    if broken is not None:
+        raise broken
 
 
 class _Spool:
@@ -223,7 +238,8 @@ class _Spool:
         weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
 
 
-def _sturdy(batch: Any) -> Any:
+def sturdy(batch: Any) -> Any:
+    """A record batch in the types that can be counted (see ``arrow.sturdy``)."""
     schema = pa.schema([(field.name, arrow.sturdy(field.type)) for field in batch.schema])
     return batch if schema.equals(batch.schema) else batch.cast(schema)
 

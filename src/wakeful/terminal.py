@@ -16,7 +16,7 @@ from wakeful.explain import Cause
 from wakeful.monitor import Monitor, Report
 from wakeful.verdicts import Verdict, tidy
 
-__all__ = ["render"]
+__all__ = ["cause_line", "render"]
 
 _MARKS = {"pass": ("✓", "green"), "unsure": ("?", "yellow"), "fail": ("✗", "red")}
 _MOST_ROWS = 12  # of one assert; a broken unit in one table can fail a thousand
@@ -31,7 +31,7 @@ def render(monitor: Monitor, report: Report, console: Console) -> None:
     if report.explanation and any(one.verdict != "pass" for one in report.verdicts):
         console.print(Text("\nWhat departs from the reference, most telling first:", style="bold"))
         for place, cause in enumerate(report.explanation[:_MOST_CAUSES], 1):
-            console.print(_cause(place, cause))
+            console.print(cause_line(place, cause))
         if len(report.explanation) > _MOST_CAUSES:
             console.print(f"     … and {len(report.explanation) - _MOST_CAUSES} more (all of them with --json)")
     console.print(_closing(monitor, report))
@@ -88,7 +88,8 @@ def _counted(good: list[Verdict], every: int) -> str:
     return f"{len(good)} of {every}, nearest {name} {tidy(nearest.estimate, nearest.limit)}"
 
 
-def _cause(place: int, cause: Cause) -> Text:
+def cause_line(place: int, cause: Cause) -> Text:
+    """One cause: its place, kind and words."""
     style = "red" if cause.kind == "fault" else "yellow"
     return Text.assemble(f"  {place:>2} ", (cause.kind, style), " " * (6 - len(cause.kind)), cause.text)
 

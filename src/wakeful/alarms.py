@@ -1,0 +1,104 @@
+"""Failing windows -> alarms: what a team would have been told, and how often."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from wakeful.budget import duration
+from wakeful.checks import Check
+from wakeful.explain import Cause
+from wakeful.replay import Replay, Step
+from wakeful.verdicts import Outcome, Verdict
+
+__all__ = ["Alarm", "Tally"]
+
+_WEEK = 604_800
+_ORDER: tuple[Outcome, ...] = ("pass", "unsure", "fail")
+
+
+@dataclass
+class Alarm:
+    """Failing windows of one check, less than its window's length apart.
+
+    Attributes:
+        check: that fails.
+        first, last: windows.
+        windows: how many of them fail.
+        told: the verdict that failed first, and the first of every other column that joined it.
+        explanation: at the first window that has one.
+    """
+
+    check: Check
+    first: str
+    last: str
+    windows: int = 0
+    told: dict[tuple[str, str | None], Verdict] = field(default_factory=dict)
+    explanation: list[Cause] = field(default_factory=list)
+    _place: int = 0
+
+
+class Tally:
+    """Marks and alarms of a replay, kept while its steps pass by: memory grows by a letter per check and window.
+
+    Attributes:
+        windows: name of every window.
+        marks: the worst verdict of every check in every window, by name.
+        alarms: of the checks that page or file a ticket, in order of their first window.
+        explained: of the others.
+        rows: judged in all.
+    """
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+        self.checks = replay.monitor.checks
+        self.windows: list[str] = []
+        self.marks: dict[str, list[Outcome]] = {check.name: [] for check in self.checks}
+        self.alarms: list[Alarm] = []
+        self.explained: list[Alarm] = []
+        self.rows = 0
+        self._latest: dict[str, Alarm] = {}
+
+    def add(self, step: Step) -> None:
+        """Take in the next window."""
+        at = len(self.windows)
+        self.windows.append(step.window)
+        self.rows += step.n
+        by_check: dict[str, list[Verdict]] = {}
+        for one in step.verdicts:
+            by_check.setdefault(one.check, []).append(one)
+        for check in self.checks:
+            verdicts = by_check.get(check.name, [])
+            worst = max((one.verdict for one in verdicts), key=_ORDER.index, default="unsure")
+            self.marks[check.name].append(worst)
+            if worst == "fail":
+                self._fail(check, at, step, [one for one in verdicts if one.verdict == "fail"])
+
+    def _fail(self, check: Check, at: int, step: Step, failed: list[Verdict]) -> None:
+        known = self._latest.get(check.name)
+        if known is None or at - known._place > self._reach(check):
+            known = self._latest[check.name] = Alarm(check, step.window, step.window)
+            (self.explained if check.severity == "explain" else self.alarms).append(known)
+        known.last, known._place = step.window, at
+        known.windows += 1
+        for one in failed:
+            known.told.setdefault((one.assertion, one.judgement.column), one)
+        known.explanation = known.explanation or step.explanation
+
+    def _reach(self, check: Check) -> int:
+        """Windows apart within which failures are one alarm."""
+        every = self._replay.every
+        return 1 if every is None else max(1, math.ceil(duration(check.window) / every.seconds))
+
+    @property
+    def weeks(self) -> float | None:
+        """Length of the history; None where its windows are no times."""
+        every = self._replay.every
+        return None if every is None else len(self.windows) * every.seconds / _WEEK
+
+    def numbers(self) -> Iterator[tuple[Check, int, int]]:
+        """Every check with its alarms and its failing windows."""
+        for check in self.checks:
+            alarms = [one for one in (*self.alarms, *self.explained) if one.check is check]
+            yield check, len(alarms), sum(one.windows for one in alarms)

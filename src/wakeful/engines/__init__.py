@@ -1,0 +1,1 @@
+"""Engines: a history of rows -> counts per tile of time, wherever the rows lie."""

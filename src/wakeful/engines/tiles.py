@@ -1,0 +1,118 @@
+"""Rows in order -> counts per tile: the shortest windows, of which all longer ones are sums."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from wakeful.counting import Derivation, count
+from wakeful.counts import Counts, Layout
+from wakeful.engines.history import History, Span, text
+from wakeful.errors import DataError
+from wakeful.every import Every
+from wakeful.tables import ArrowBatch, in_threads
+
+__all__ = ["Question", "Tile", "tiles_of_column", "tiles_of_time"]
+
+
+class Tile(NamedTuple):
+    """The counts of one tile.
+
+    Attributes:
+        start: microseconds since 1970 in UTC, or the value of the window column.
+        counts: of its rows.
+    """
+
+    start: Any
+    counts: Counts
+
+
+class Question(NamedTuple):
+    """What is to be counted in a history.
+
+    Attributes:
+        layout: which count stands where.
+        columns: to read; None for all.
+        derived: functions of the derived columns.
+    """
+
+    layout: Layout
+    columns: Sequence[str] | None
+    derived: Mapping[str, Derivation]
+
+
+def tiles_of_time(
+    history: History, question: Question, time: str, every: Every, span: Span,
+    since: dt.datetime | None = None, until: dt.datetime | None = None,
+) -> Iterator[Tile]:  # fmt: skip
+    """Counts per tile of time, in its order; tiles without rows are left out.
+
+    Args:
+        history: the rows.
+        question: what is counted.
+        time: column of timestamps or dates.
+        every: length of a tile.
+        span: of the time column.
+        since, until: moments with a time zone; rows from the first and before the second.
+
+    Raises:
+        DataError: the column holds no times, or reading fails.
+    """
+    kind = history.schema.field(time).type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        raise DataError(
+            f"time column {time!r} holds {kind}, not timestamps. Cast it in a query: "
+            f"SELECT *, CAST({time} AS TIMESTAMP) AS at FROM …"
+        )
+    aware = pa.types.is_timestamp(kind) and kind.tz is not None
+    limits = [None if one is None else _literal(one, every, aware) for one in (since, until)]
+    batches = history.rows(question.columns, time, span, *limits)
+    yield from _tiles(batches, lambda batch: every.starts(batch.column(batch.schema.get_field_index(time))), question)
+
+
+def tiles_of_column(history: History, question: Question, column: str, span: Span) -> Iterator[Tile]:
+    """Counts per value of a column, in its order."""
+
+    def keys(batch: Any) -> Any:
+        found = np.empty(batch.num_rows, dtype=object)
+        found[:] = batch.column(batch.schema.get_field_index(column)).to_pylist()
+        return found
+
+    yield from _tiles(history.rows(question.columns, column, span), keys, question)
+
+
+def _literal(moment: dt.datetime, every: Every, aware: bool) -> str:
+    """A moment in SQL, for a column with or without a time zone."""
+    if aware:
+        return f"CAST({text(moment.isoformat())} AS TIMESTAMP WITH TIME ZONE)"
+    return f"CAST({text(moment.astimezone(every.zone).replace(tzinfo=None).isoformat())} AS TIMESTAMP)"
+
+
+def _tiles(batches: Iterator[Any], keys_of: Callable[[Any], Any], question: Question) -> Iterator[Tile]:
+    """Count every run of rows with one key, and add up what batches cut apart."""
+
+    def runs() -> Iterator[tuple[Any, Any]]:
+        for batch in batches:
+            if batch.num_rows:
+                keys = keys_of(batch)
+                borders = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1).tolist(), len(keys)]
+                for start, stop in zip(borders, borders[1:], strict=False):
+                    yield keys[start], ArrowBatch(batch.slice(start, stop - start))
+
+    def counted(run: tuple[Any, Any]) -> Tile:
+        return Tile(run[0], count(question.layout, run[1], question.derived))
+
+    pending: Tile | None = None
+    for tile in in_threads(counted, runs()):
+        if pending is not None and pending.start == tile.start:
+            pending = Tile(tile.start, pending.counts + tile.counts)
+            continue
+        if pending is not None:
+            yield pending
+        pending = tile
+    if pending is not None:
+        yield pending

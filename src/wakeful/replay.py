@@ -1,0 +1,228 @@
+"""Checks over a history: what would they have told us, and would they have woken us for nothing?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from wakeful.budget import duration
+from wakeful.counts import Counts
+from wakeful.engines.history import History, Span
+from wakeful.engines.tiles import Question, Tile, tiles_of_column, tiles_of_time
+from wakeful.errors import DataError
+from wakeful.every import Every
+from wakeful.explain import Cause
+from wakeful.monitor import Monitor
+from wakeful.verdicts import Verdict
+
+__all__ = ["Replay", "Step", "open_history", "replay"]
+
+_MICRO = 1_000_000
+_MOST_EMPTY = 20_000  # tiles without rows in a row; more come from a wrong date, not from silence
+
+
+class Step(NamedTuple):
+    """What the checks said at the end of one tile.
+
+    Attributes:
+        window: start of the tile in ISO 8601, or the value of the window column.
+        n: rows of the tile.
+        verdicts: of every check, each on its own trailing window.
+        explanation: of a failing check, one that raises an alarm before others; empty where none fails.
+    """
+
+    window: str
+    n: int
+    verdicts: list[Verdict]
+    explanation: list[Cause]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a check that pages or files a ticket failed."""
+        return any(one.verdict == "fail" and one.severity != "explain" for one in self.verdicts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The step as one line of JSON."""
+        return {
+            "window": self.window,
+            "n": self.n,
+            "alarm": self.alarm,
+            "verdicts": [one.as_dict() for one in self.verdicts],
+            "explanation": [one.as_dict() for one in self.explanation],
+        }
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Checks that are run over a history; iterating gives one Step a tile, in order.
+
+    Attributes:
+        monitor: whose checks.
+        history: the rows.
+        by: the time or window column.
+        span: its extent.
+        every: length of a tile; None where a column names the windows.
+        since, until: of the windows to judge; rows before ``since`` still fill trailing windows.
+    """
+
+    monitor: Monitor
+    history: History
+    by: str
+    span: Span
+    every: Every | None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Step]:
+        question = Question(self.monitor.reference.layout, self.monitor.needed, self.monitor.derived)
+        if self.every is None:
+            for tile in tiles_of_column(self.history, question, self.by, self.span):
+                yield self._step(str(tile.start), tile, {check.name: tile.counts for check in self.monitor.checks})
+            return
+        windows = _windows(self.monitor)
+        read_from = None
+        if self.since is not None:
+            read_from = self.since - dt.timedelta(seconds=max(one.reach for one in windows.values()))
+        tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, self.until)
+        first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
+        for tile, end in _without_gaps(tiles, self.every, Counts.zero(question.layout)):
+            counts = {name: window.add(tile, end) for name, window in windows.items()}
+            if tile.start >= first:
+                yield self._step(self.every.show(tile.start), tile, counts)
+
+    def _step(self, window: str, tile: Tile, counts: Mapping[str, Counts]) -> Step:
+        verdicts: list[Verdict] = []
+        failing: list[tuple[bool, float, Counts]] = []
+        for check in self.monitor.checks:
+            judged = self.monitor.judge(check, counts[check.name])
+            verdicts += judged
+            if any(one.verdict == "fail" for one in judged):
+                failing.append((check.severity == "explain", duration(check.window), counts[check.name]))
+        causes = self.monitor.explain(min(failing, key=lambda one: one[:2])[2]) if failing else []
+        return Step(window, tile.counts.rows, verdicts, causes)
+
+
+class _Trailing:
+    """The sum of the tiles of the last ``length`` seconds; adding and subtracting counts is exact."""
+
+    def __init__(self, length: float, nothing: Counts) -> None:
+        self.reach = length
+        self._tiles: deque[tuple[float, Counts]] = deque()
+        self._total = nothing
+
+    def add(self, tile: Tile, end: int) -> Counts:
+        """The counts of the window that ends at ``end``, this tile included.
+
+        A tile belongs to the window that holds its middle, so a week is seven days when clocks change, too.
+        """
+        self._tiles.append(((tile.start + end) / 2, tile.counts))
+        self._total = self._total + tile.counts
+        while len(self._tiles) > 1 and self._tiles[0][0] < end - self.reach * _MICRO:
+            self._total = self._total - self._tiles.popleft()[1]
+        return self._total
+
+
+def _windows(monitor: Monitor) -> dict[str, _Trailing]:
+    """The window of every check; checks of one length share it."""
+    nothing = Counts.zero(monitor.reference.layout)
+    known = {length: _Trailing(length, nothing) for length in {duration(check.window) for check in monitor.checks}}
+    return {check.name: known[duration(check.window)] for check in monitor.checks}
+
+
+def _without_gaps(tiles: Iterator[Tile], every: Every, nothing: Counts) -> Iterator[tuple[Tile, int]]:
+    """Every tile and its end, those without rows too: silence is news."""
+    expected: int | None = None
+    for tile in tiles:
+        empty = 0
+        while expected is not None and expected < tile.start:
+            end = every.following(expected)
+            yield Tile(expected, nothing), end
+            expected, empty = end, empty + 1
+            if empty > _MOST_EMPTY:
+                raise DataError(
+                    f"no rows in {_MOST_EMPTY:,} windows before {every.show(tile.start)}. Is that time, or the one "
+                    "before it, wrong? Leave it out with --since or --until, or take longer windows."
+                )
+        expected = every.following(tile.start)
+        yield tile, expected
+
+
+def open_history(data: object) -> History:
+    """A history of whatever kind: files, buckets, queries, PostgreSQL, DuckDB relations, Arrow streams, frames.
+
+    Raises:
+        DataError: the data cannot be read; the message names what and why.
+    """
+    if isinstance(data, History):
+        return data
+    if isinstance(data, str) and data.startswith(("postgresql://", "postgres://")):
+        from wakeful.engines import postgresql  # an extra of its own
+
+        return postgresql.open_history(data)
+    from wakeful.engines import duckdb
+
+    return duckdb.open_history(data)
+
+
+def replay(
+    monitor: Monitor,
+    data: object,
+    *,
+    every: str | None = None,
+    time: str | None = None,
+    window_column: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    timezone: str = "UTC",
+) -> Replay:
+    """Run every check of a monitor over the windows of a history.
+
+    Args:
+        monitor: its checks bring their own window lengths; each is judged at the end of every tile.
+        data: whatever ``open_history`` takes.
+        every: length of a tile, such as ``1h``; each check is judged as often.
+        time: column of timestamps or dates; the reference's own time column without it.
+        window_column: in place of both: a column whose every value is a window.
+        since, until: ISO 8601; judge windows that begin at the first or later and before the second.
+        timezone: on whose clock tiles begin, and times without a zone are read.
+
+    Raises:
+        DataError, UnknownName, CheckError: when called, or while iterating: what was given before stays right.
+    """
+    if not monitor.checks:
+        raise DataError("the monitor has no checks. Register one with @monitor.check().")
+    if (every is None) == (window_column is None):
+        raise DataError("say how the history is cut: every='1h' with a time column, or window_column='batch'.")
+    monitor.must_derive()
+    for check in monitor.checks:
+        monitor.assertions(check)
+    tile = None if every is None else Every.parse(every, timezone)
+    by = window_column or time or monitor.reference.model.time
+    if by is None:
+        raise DataError("name the column with the time: time='applied_at' (--time applied_at).")
+    history = open_history(data)
+    history.must_have("window" if window_column else "time", by)
+    history.must_have("score", monitor.reference.model.score.source)
+    span = history.span(by)
+    if not span.rows:
+        raise DataError(f"no row of {history.name} has a value in {by!r}, so there is nothing to replay.")
+    limits = [None if one is None or tile is None else tile.moment(one) for one in (since, until)]
+    return Replay(monitor, history, by, span, tile, *limits, _notes(monitor, history, by, span, tile))
+
+
+def _notes(monitor: Monitor, history: History, by: str, span: Span, tile: Every | None) -> list[str]:
+    notes = list(history.notes)
+    if span.without:
+        notes.append(f"{span.without:,} of {span.rows + span.without:,} rows have no {by} and are left out")
+    known = set(history.schema.names)
+    absent = [one.source for one in monitor.reference.model.columns if one.source not in known and not one.derived]
+    if absent:
+        notes.append(f"not in the data, so missing in every row: {', '.join(absent)}")
+    short = [one.name for one in monitor.checks if tile is not None and duration(one.window) < tile.seconds]
+    if short:
+        notes.append(f"judged over a whole tile, which is longer than their window: {', '.join(short)}")
+    return notes
