@@ -70,7 +70,7 @@ class Tally:
             by_check.setdefault(one.check, []).append(one)
         for check in self.checks:
             verdicts = by_check.get(check.name, [])
-            worst = max((one.verdict for one in verdicts), key=_ORDER.index, default="unsure")
+            worst: Outcome = max((one.verdict for one in verdicts), key=_ORDER.index, default="unsure")
             self.marks[check.name].append(worst)
             if worst == "fail":
                 self._fail(check, at, step, [one for one in verdicts if one.verdict == "fail"])

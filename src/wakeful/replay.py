@@ -65,6 +65,7 @@ class Replay:
         by: the time or window column.
         span: its extent.
         every: length of a tile; None where a column names the windows.
+        notes: what a person should know of the data, sentences.
         since, until: of the windows to judge; rows before ``since`` still fill trailing windows.
     """
 
@@ -73,9 +74,9 @@ class Replay:
     by: str
     span: Span
     every: Every | None
+    notes: list[str] = field(default_factory=list)
     since: dt.datetime | None = None
     until: dt.datetime | None = None
-    notes: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Step]:
         question = Question(self.monitor.reference.layout, self.monitor.needed, self.monitor.derived)
@@ -187,7 +188,8 @@ def replay(
         every: length of a tile, such as ``1h``; each check is judged as often.
         time: column of timestamps or dates; the reference's own time column without it.
         window_column: in place of both: a column whose every value is a window.
-        since, until: ISO 8601; judge windows that begin at the first or later and before the second.
+        since: ISO 8601; judge windows that begin then or later.
+        until: ISO 8601; judge windows that begin before it.
         timezone: on whose clock tiles begin, and times without a zone are read.
 
     Raises:
@@ -210,8 +212,8 @@ def replay(
     span = history.span(by)
     if not span.rows:
         raise DataError(f"no row of {history.name} has a value in {by!r}, so there is nothing to replay.")
-    limits = [None if one is None or tile is None else tile.moment(one) for one in (since, until)]
-    return Replay(monitor, history, by, span, tile, *limits, _notes(monitor, history, by, span, tile))
+    first, last = (None if one is None or tile is None else tile.moment(one) for one in (since, until))
+    return Replay(monitor, history, by, span, tile, _notes(monitor, history, by, span, tile), first, last)
 
 
 def _notes(monitor: Monitor, history: History, by: str, span: Span, tile: Every | None) -> list[str]:

@@ -78,12 +78,14 @@ class History:
     def span(self, by: str) -> Span:
         """Extent and order of the rows in column ``by``; reads that column alone."""
         key = quoted(by)
-        total = self._row(f"SELECT count({key}), count(*) - count({key}), min({key}), max({key}) FROM {self.source}")
+        rows, without, first, last = self._row(
+            f"SELECT count({key}), count(*) - count({key}), min({key}), max({key}) FROM {self.source}"
+        )
         in_order = False
         if self.keeps_order:
             back = f"SELECT {key} < lag({key}) OVER () AS back FROM {self.source} WHERE {key} IS NOT NULL"
             in_order = not self._row(f"SELECT count(*) FROM ({back}) WHERE back")[0]
-        return Span(*total, in_order)
+        return Span(rows, without, first, last, in_order)
 
     def _row(self, query: str) -> list[Any]:
         with self.run(query) as reader:
@@ -98,7 +100,8 @@ class History:
             columns: to read; those that the history lacks are ignored, None reads all.
             by: the ordering column.
             span: what ``span`` gave for it; rows in order are not sorted again.
-            since, until: SQL literals; rows from the first and before the second.
+            since: an SQL literal; rows before it are left out.
+            until: another; rows from it on are left out.
 
         Raises:
             DataError: reading fails, at once or on the way.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +58,8 @@ def tiles_of_time(
         time: column of timestamps or dates.
         every: length of a tile.
         span: of the time column.
-        since, until: moments with a time zone; rows from the first and before the second.
+        since: a moment with a time zone; rows before it are left out.
+        until: another; rows from it on are left out.
 
     Raises:
         DataError: the column holds no times, or reading fails.
@@ -100,7 +102,7 @@ def _tiles(batches: Iterator[Any], keys_of: Callable[[Any], Any], question: Ques
             if batch.num_rows:
                 keys = keys_of(batch)
                 borders = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1).tolist(), len(keys)]
-                for start, stop in zip(borders, borders[1:], strict=False):
+                for start, stop in pairwise(borders):
                     yield keys[start], ArrowBatch(batch.slice(start, stop - start))
 
     def counted(run: tuple[Any, Any]) -> Tile:
