@@ -66,7 +66,7 @@ def categories_of(column: Any, bins: CategoryBins) -> Ints:
 
 
 def clock_of(column: Any, part: str, bins: CategoryBins) -> Ints:
-    """Hour or weekday of a timestamp column, in its own time zone, as cells, shape (n,)."""
+    """Hour, weekday or hour of the week of a timestamp column, in its own time zone, as cells, shape (n,)."""
     column = plain(column)
     if pa.types.is_date(column.type):
         column = pc.cast(column, pa.timestamp("s"))

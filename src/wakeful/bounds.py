@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 __all__ = ["least", "least_usual", "share_bounds", "student", "z_of"]
@@ -13,6 +14,7 @@ def z_of(alpha: float) -> float:
     return -NormalDist().inv_cdf(alpha)  # 1 - alpha would lose the digits of a small alpha
 
 
+@lru_cache(maxsize=4096)  # most shares of healthy traffic are 0, of equally many rows
 def share_bounds(part: float, whole: float, alpha: float, rho: float = 0.0) -> tuple[float, float]:
     """Bounds of a share, valid for every n and every true share.
 

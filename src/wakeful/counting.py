@@ -38,7 +38,7 @@ class Batch(Protocol):
         """A column as cells of its bins."""
 
     def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
-        """The hour or weekday of a datetime column as cells."""
+        """A part of a datetime column, such as its hour, as cells."""
 
     def values(self, name: str) -> Sequence[Any]:
         """A column as it came, for derived columns."""
@@ -80,7 +80,7 @@ class RowBatch:
         return encoding.encode_categories(self._column(name), bins)
 
     def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
-        """The hour or weekday of a datetime column as cells."""
+        """A part of a datetime column, such as its hour, as cells."""
         return encoding.encode_clock(self._column(name), part, bins)
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
@@ -110,7 +110,7 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
     ]
     table = counts.table
     table[:, :1] = _tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
-    for column in model.columns:
+    for column in layout.counted:
         values = encode(layout, batch, column, derived)
         place = layout.cells[column.name]
         table[:, place.start : place.stop] = _count_column(layout.bins[column.name], values, where)
@@ -149,7 +149,7 @@ def encode(layout: Layout, batch: Batch, column: Column, derived: Mapping[str, D
         return np.full(len(batch), np.nan) if isinstance(bins, NumericBins) else np.full(len(batch), bins.size)
     if isinstance(bins, NumericBins):
         return batch.numbers(column.source)
-    if column.kind in ("hour", "weekday"):
+    if column.kind in ("hour", "weekday", "hour_of_week"):
         return batch.clock(column.source, column.kind, bins)
     return batch.categories(column.source, bins)
 

@@ -21,12 +21,13 @@ import numpy as np
 
 from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
 from wakeful.errors import DataError, UnknownName
-from wakeful.model import Model
+from wakeful.model import Column, Model
 
-__all__ = ["Cells", "Counts", "Layout", "Slice"]
+__all__ = ["CLOCK", "Cells", "Counts", "Layout", "Slice"]
 
 BINARY_TRUTHS = ("negative", "positive", "unknown", "invalid")
 NUMBER_TRUTHS = ("known", "unknown", "invalid")
+CLOCK = "(hour of week)"  # counts how many rows are of each hour, where the reference learnt that hours differ
 
 
 class Slice(NamedTuple):
@@ -86,11 +87,18 @@ class Layout:
         return [*(str(one) for one in bins.categories), "(other)", "(unseen)", "(missing)", "(invalid)"]
 
     @cached_property
+    def counted(self) -> tuple[Column, ...]:
+        """Every column of the model, and its clock where hours of the week differ."""
+        if CLOCK not in self.bins or self.model.time is None:
+            return self.model.columns
+        return (*self.model.columns, Column(CLOCK, "hour_of_week", self.model.time))
+
+    @cached_property
     def cells(self) -> dict[str, Cells]:
         """Place of every counted column inside a slice."""
         places: dict[str, Cells] = {}
         at = 1  # cell 0 is the number of rows
-        for column in self.model.columns:
+        for column in self.counted:
             bins = self.bins[column.name]
             place = Cells(at, bins.size, bins.fingerprints, 3 if isinstance(bins, NumericBins) else 0)
             places[column.name] = place
@@ -182,6 +190,12 @@ class Counts:
     def rows(self) -> int:
         """Number of rows counted."""
         return int(self.table[0, 0])
+
+    @property
+    def hours(self) -> Floats:
+        """Rows by hour of the week, from Monday's midnight, shape (168,); shape (0,) where hours are not counted."""
+        place = self.layout.cells.get(CLOCK)
+        return np.zeros(0) if place is None else self.table[0, place.start : place.start + 168]
 
     def outcome(self, at: int) -> Floats:
         """The outcome table of slice ``at``, shape ``layout.outcome_shape``, a view."""

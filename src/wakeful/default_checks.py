@@ -258,10 +258,13 @@ def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Che
 def _shift_limit(reference: Reference, windows: list[Counts]) -> str:
     """d1 of the score: a constant, or beyond how far the reference's own windows strayed over their noise."""
     name = reference.model.score.name
-    expected = column_counts(reference.counts, name)
     rho = reference.dispersion.get(name, Dispersion()).shape
     d1 = signals.find("d1", "column")
-    found = [d1.estimate(column_counts(one, name), expected, {}, 0.05, rho) for one in windows]
+    usual = [column_counts(reference.at_hours_of(one).counts, name) for one in windows]
+    found = [
+        d1.estimate(column_counts(one, name), expected, {}, 0.05, rho)
+        for one, expected in zip(windows, usual, strict=True)
+    ]
     strayed = _usual_worst([one.value - one.noise for one in found])
     return f"{math.ceil(min(max(_SHIFT, _ROOM * strayed), _MOST_SHIFT) * 100) / 100:g}"
 

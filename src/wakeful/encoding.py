@@ -74,7 +74,7 @@ def _category(value: Any, bins: CategoryBins) -> int:
 
 
 def encode_clock(values: Sequence[Any], part: str, bins: CategoryBins) -> Ints:
-    """Hours (0 … 23) or weekdays (Monday is 0) of datetimes as cells, shape (n,)."""
+    """Hours (0 … 23), weekdays (Monday is 0) or hours of the week (0 … 167) of datetimes as cells, shape (n,)."""
     return np.fromiter((_clock(value, part, bins) for value in values), dtype=np.intp, count=len(values))
 
 
@@ -87,11 +87,12 @@ def _clock(value: Any, part: str, bins: CategoryBins) -> int:
             return bins.size
     if not isinstance(value, dt.date):
         return bins.size + 1
-    if part == "hour":
-        return value.hour if isinstance(value, dt.datetime) else 0  # a date is its midnight
-    return value.weekday()
+    hour = value.hour if isinstance(value, dt.datetime) else 0  # a date is its midnight
+    return {"hour": hour, "weekday": value.weekday(), "hour_of_week": 24 * value.weekday() + hour}[part]
 
 
 def clock_cells(seconds: Ints, part: str) -> Ints:
-    """Hours or weekdays of whole seconds since 1970-01-01, a Thursday; shape (n,)."""
+    """Hours, weekdays or hours of the week of whole seconds since 1970-01-01, a Thursday; shape (n,)."""
+    if part == "hour_of_week":
+        return (seconds // 3600 + 72) % 168
     return (seconds // 3600) % 24 if part == "hour" else (seconds // 86_400 + 3) % 7

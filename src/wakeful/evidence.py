@@ -21,6 +21,7 @@ from wakeful.bins import Floats
 from wakeful.bounds import least, least_usual, share_bounds, student, z_of
 
 __all__ = [
+    "NOTHING",
     "Average",
     "Combined",
     "Distance",

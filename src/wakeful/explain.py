@@ -60,7 +60,7 @@ class Cause(NamedTuple):
         }
 
 
-def explain(reference: Reference, counts: Counts) -> list[Cause]:
+def explain(reference: Reference, counts: Counts, length: float | None = None) -> list[Cause]:
     """Columns that depart from the reference, most telling first.
 
     Faults come before shifts, faults of features before those of the score, and each is ranked by
@@ -69,9 +69,15 @@ def explain(reference: Reference, counts: Counts) -> list[Cause]:
     Args:
         reference: what healthy traffic looks like.
         counts: of the live rows.
+        length: of their window in seconds; None for rows of no particular time.
     """
+    reference = reference.at_hours_of(counts)
     alpha = _ERROR_RATE / max(1, len(reference.model.columns))
-    columns = (_of_column(reference, counts, column.name, alpha) for column in reference.model.columns)
+    strays = reference.stray(length).columns
+    columns = (
+        _of_column(reference, counts, column.name, alpha, strays.get(column.name, Dispersion()))
+        for column in reference.model.columns
+    )
     causes = chain(_of_label(counts, alpha), *columns)
     return sorted(causes, key=lambda cause: cause.rank, reverse=True)
 
@@ -96,13 +102,15 @@ def _of_label(counts: Counts, alpha: float) -> Iterator[Cause]:
         yield Cause(label, EVERYTHING, "fault", excess, text, (1, excess))
 
 
-def _of_column(reference: Reference, counts: Counts, name: str, alpha: float) -> Iterator[Cause]:
+def _of_column(
+    reference: Reference, counts: Counts, name: str, alpha: float, dispersion: Dispersion
+) -> Iterator[Cause]:
     is_score = name == reference.model.score.name
     importance = _SCORE_IMPORTANCE if is_score else reference.importance.get(name, 0.0)
     if name in counts.absent:
         yield Cause(name, EVERYTHING, "fault", 1.0, f"{name}: the column is not in the data", (3, 1.0 + importance))
         return
-    found = _where(reference, counts, name, alpha)
+    found = _where(reference, counts, name, alpha, dispersion)
     if found is None:
         return
     part, kind, finding = found
@@ -113,11 +121,10 @@ def _of_column(reference: Reference, counts: Counts, name: str, alpha: float) ->
 
 
 def _where(
-    reference: Reference, counts: Counts, name: str, alpha: float
+    reference: Reference, counts: Counts, name: str, alpha: float, dispersion: Dispersion
 ) -> tuple[Slice, Literal["fault", "shift"], _Finding] | None:
     """The slice that shows best what is wrong with a column, and what that is."""
     layout = reference.layout
-    dispersion = reference.dispersion.get(name, Dispersion())
     every: dict[Slice, _Finding] = {}
     for at, part in enumerate(layout.slices):
         if part.segment == name or not counts.table[at, 0]:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -16,6 +17,7 @@ from wakeful.signals import Signal
 __all__ = [
     "Bound",
     "Comparison",
+    "Element",
     "Expression",
     "Key",
     "Leaf",
@@ -30,6 +32,7 @@ __all__ = [
     "keys_of",
     "leaves_of",
     "on_reference",
+    "sources_of",
 ]
 
 
@@ -38,6 +41,14 @@ class Key(NamedTuple):
 
     column: str | None
     part: Slice
+
+
+class Element(NamedTuple):
+    """One element of a comparison: the trees of both sides, asked of one column and slice alone."""
+
+    key: Key
+    live: Node
+    other: Node
 
 
 class Leaf(NamedTuple):
@@ -50,6 +61,7 @@ class Leaf(NamedTuple):
         parts: the slices it is asked of.
         held_out: of flagged rows, only the holdout counts.
         of_reference: asked of the reference instead of live traffic.
+        ago: asked of the window of equal length that ended so long ago, such as ``7d``; empty for this one.
     """
 
     signal: Signal
@@ -58,6 +70,12 @@ class Leaf(NamedTuple):
     parts: tuple[Slice, ...]
     held_out: bool
     of_reference: bool
+    ago: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Asked of the window that is judged."""
+        return not self.of_reference and not self.ago
 
     def at(self, key: Key) -> Key:
         """The element of this leaf that belongs to an element of the whole; single ones serve all."""
@@ -136,10 +154,15 @@ def at_element(node: Node, key: Key) -> Node:
     return node
 
 
+def sources_of(node: Node) -> set[tuple[bool, str]]:
+    """The rows that a tree is asked of: whether of the reference, and how long ago."""
+    return {(leaf.of_reference, leaf.ago) for leaf in leaves_of(node)}
+
+
 def on_reference(node: Node) -> Node:
     """The same tree, asked of the reference throughout."""
     if isinstance(node, Leaf):
-        return node._replace(of_reference=True)
+        return node._replace(of_reference=True, ago="")
     if isinstance(node, Op):
         return node._replace(operands=tuple(on_reference(one) for one in node.operands))
     return node
@@ -288,10 +311,26 @@ class Comparison:
             _no_plain_value("a comparison of a live value was used as a truth", _HINT)
         return self.bound.judge(self)
 
+    @cached_property
+    def elements(self) -> tuple[Element, ...]:
+        """Every element that is compared: a column and a slice."""
+        live, other = self.live
+        keys = keys_of(self.left, self.right)
+        return tuple(Element(key, at_element(live, key), at_element(other, key)) for key in keys)
+
+    @property
+    def direction(self) -> str:
+        """The symbol, as it stands between the live side and the other."""
+        if self.live[0] is self.left:
+            return self.symbol
+        return {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(self.symbol, self.symbol)
+
     @property
     def live(self) -> tuple[Node, Node]:
         """The side that is estimated from live traffic, then the side it is held against."""
-        if any(not leaf.of_reference for leaf in leaves_of(self.left)) or not any(leaves_of(self.right)):
+        if any(leaf.is_live for leaf in leaves_of(self.left)) or not any(
+            leaf.is_live for leaf in leaves_of(self.right)
+        ):
             return self.left, self.right
         return self.right, self.left
 
@@ -340,4 +379,6 @@ def _in_words(node: Node, several: bool) -> str:
         words.append("on holdout")
     if node.of_reference:
         words.append("in the reference")
+    if node.ago:
+        words.append(f"{node.ago} ago")
     return " ".join(words)

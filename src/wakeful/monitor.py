@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from wakeful.counting import Batch, Derivation, RowBatch, count
 from wakeful.counts import Counts
 from wakeful.errors import CheckError, DataError, SignalError, UnknownName
 from wakeful.explain import Cause, explain
-from wakeful.expression import Bound, Comparison, keys_of
+from wakeful.expression import Bound, Comparison, leaves_of
 from wakeful.question import Live
 from wakeful.reference import Reference
 from wakeful.verdicts import Verdict, Window
@@ -228,7 +228,7 @@ class Monitor:
         if any(derived.arguments is None for derived in self._derived.values()):
             return None
         roles = [model.decision, model.label, model.holdout, *model.segments]
-        sources = [column.source for column in model.columns if not column.derived]
+        sources = [column.source for column in self.reference.layout.counted if not column.derived]
         arguments = [name for derived in self._derived.values() for name in derived.arguments or ()]
         return [name for name in (*sources, *roles, *arguments) if name]
 
@@ -270,27 +270,42 @@ class Monitor:
             raise DataError("the data have no rows, so there is nothing to judge. Give at least one.")
         return counts
 
-    def explain(self, counts: Counts) -> list[Cause]:
-        """Columns and segments that depart from the reference, most telling first."""
-        return explain(self.reference, counts)
+    def explain(self, counts: Counts, window: str | None = None) -> list[Cause]:
+        """Columns and segments that depart from the reference, most telling first; ``window`` is their length."""
+        return explain(self.reference, counts, None if window is None else duration(window))
 
-    def judge(self, check: Check, counts: Counts, *, strict: bool = False) -> list[Verdict]:
-        """The verdicts of one check on counts; CheckError where the reference cannot answer it."""
+    def judge(
+        self, check: Check, counts: Counts, *, strict: bool = False, past: Mapping[str, Counts] | None = None
+    ) -> list[Verdict]:
+        """The verdicts of one check on counts; CheckError where the reference cannot answer it.
+
+        Args:
+            check: one of ``checks``.
+            counts: of the window.
+            strict: the data must support every assertion.
+            past: counts of earlier windows for ``live.ago``, by how long ago each ended.
+        """
         verdicts = []
+        window = Window(self.reference, counts, 1.0, strict, past or {}, duration(check.window))
         for one in self.assertions(check):
             rate = STRICT_ERROR_RATE / _elements(one.comparison) if strict else self.alpha(check, one)
-            window = Window(self.reference, counts, rate, strict)
             try:
-                judged = list(window.judge(one.comparison, check.min_n))
+                judged = list(replace(window, alpha=rate).judge(one.comparison, check.min_n))
             except (SignalError, UnknownName) as error:  # what only the reference can tell, such as a missing label
                 raise CheckError(f"{check.file}:{one.line}: in {check.name}: {error}") from error
             verdicts += [Verdict(check.name, one.source, check.severity, each, one.line, one.note) for each in judged]
         return verdicts
 
 
+def agos(assertions: Iterable[Assertion]) -> set[str]:
+    """How long ago the windows ended that assertions compare with."""
+    sides = [side for one in assertions for side in (one.comparison.left, one.comparison.right)]
+    return {leaf.ago for side in sides for leaf in leaves_of(side)} - {""}
+
+
 def _elements(comparison: Comparison) -> int:
     """How many values a comparison compares."""
-    return len(keys_of(comparison.left, comparison.right))
+    return len(comparison.elements)
 
 
 @dataclass(frozen=True)

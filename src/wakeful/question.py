@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wakeful import signals
+from wakeful.budget import duration
 from wakeful.counts import Slice
-from wakeful.errors import SignalError, UnknownName
+from wakeful.errors import DataError, SignalError, UnknownName
 from wakeful.expression import Bound, Expression, Leaf
 from wakeful.model import Model
 from wakeful.signals import Of, Signal
@@ -23,7 +24,7 @@ class Live:
 
     ``live.precision()`` asks for a signal of the outcomes, ``live.score.d1()`` of the score,
     ``live["income"].missing()`` of a column, ``live.features.missing()`` of every feature at once.
-    ``live.holdout``, ``live.by("platform")`` and ``live.reference`` narrow what is asked.
+    ``live.holdout``, ``live.by("platform")``, ``live.reference`` and ``live.ago("7d")`` narrow what is asked.
 
     Attributes:
         model: what is monitored.
@@ -37,6 +38,7 @@ class Live:
     parts: tuple[Slice, ...] = (Slice(None, None),)
     held_out: bool = False
     of_reference: bool = False
+    past: str = ""
     bound: Bound | None = None
 
     def __getitem__(self, names: str | tuple[str, ...]) -> Live:
@@ -68,7 +70,17 @@ class Live:
     @property
     def reference(self) -> Live:
         """The same asked of the reference."""
-        return replace(self, of_reference=True)
+        return replace(self, of_reference=True, past="")
+
+    def ago(self, length: str) -> Live:
+        """The same asked of the window of equal length that ended so long ago: ``live.ago("7d")``."""
+        if self.of_reference:
+            raise SignalError("the reference has no past: ask live.ago(…) or live.reference.")
+        try:
+            duration(length)
+        except DataError as error:
+            raise SignalError(f"ago: {error}") from error
+        return replace(self, past=length)
 
     def by(self, segment: str) -> Live:
         """Every value of a segment apart."""
@@ -94,7 +106,12 @@ class Live:
         return _Question(self, found)
 
     def __repr__(self) -> str:
-        parts = ["live", "reference" if self.of_reference else "", "holdout" if self.held_out else ""]
+        parts = [
+            "live",
+            "reference" if self.of_reference else "",
+            self.past and f"{self.past} ago",
+            "holdout" if self.held_out else "",
+        ]
         return f"<{' '.join(word for word in (*parts, ', '.join(self.columns or ())) if word)}>"
 
     def __dir__(self) -> list[str]:
@@ -126,7 +143,9 @@ class Live:
             hash(tuple(arguments.values()))
         except TypeError as error:
             raise SignalError(f"{signal.name} takes plain values: {error}.") from error
-        leaf = Leaf(signal, tuple(sorted(arguments.items())), columns, self.parts, self.held_out, self.of_reference)
+        leaf = Leaf(
+            signal, tuple(sorted(arguments.items())), columns, self.parts, self.held_out, self.of_reference, self.past
+        )
         return Expression(leaf, self.bound)
 
 
@@ -144,7 +163,7 @@ class _Question:
         return f"<signal {self.signal.name}>"
 
 
-_PARTS = ("features", "score", "holdout", "reference", "by")
+_PARTS = ("features", "score", "holdout", "reference", "ago", "by")
 
 
 def _named(signal: Signal, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:

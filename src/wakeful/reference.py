@@ -7,20 +7,22 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wakeful.bins import Bins, CategoryBins, NumericBins
-from wakeful.counts import Counts, Layout
+from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
+from wakeful.counts import CLOCK, Cells, Counts, Layout
 from wakeful.errors import ReferenceFileError
 from wakeful.model import Column, Model
 
 __all__ = ["SCHEMA", "Dispersion", "Reference", "Windows"]
 
-SCHEMA = 1
+SCHEMA = 2
+
+_SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800, "month": 2_592_000, "quarter": 7_776_000}
 
 
 class Dispersion(NamedTuple):
@@ -39,10 +41,27 @@ class Dispersion(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """The time windows from which dispersion was learnt: their calendar unit and how many there were."""
+    """The time windows from which limits were learnt: their calendar unit and how many there were."""
 
     unit: str
     number: int
+
+
+class Stray(NamedTuple):
+    """How far windows of one length stray from the reference by themselves.
+
+    Attributes:
+        number: how many windows it was learnt from.
+        outcome: dispersion of outcomes at a given score.
+        columns: dispersion of every column.
+    """
+
+    number: int
+    outcome: float
+    columns: Mapping[str, Dispersion]
+
+
+_STEADY = Stray(0, 0.0, {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +73,67 @@ class Reference:
         counts: the counts of the training data.
         importance: per feature, how much of the score's variation its bins explain, 0 … 1 (correlation
             ratio, adjusted for the number of bins).
-        dispersion: per column.
-        outcome_dispersion: the same for outcomes at a given score.
-        windows: what dispersion was learnt from; None where the data carry no time.
+        windows: what limits were learnt from; None where the data carry no time.
+        strays: how far windows stray by themselves, by calendar unit, the shortest first.
+        seasons: where hours of the week differ: rows of each, cell by cell, without fingerprints and
+            outcomes, shape (168, layout.outcome_start); else None.
+        known: what was calculated of it before, for those who judge many windows.
     """
 
     layout: Layout
     counts: Counts
     importance: Mapping[str, float] = field(default_factory=dict)
-    dispersion: Mapping[str, Dispersion] = field(default_factory=dict)
-    outcome_dispersion: float = 0.0
     windows: Windows | None = None
+    strays: Mapping[str, Stray] = field(default_factory=dict)
+    seasons: Floats | None = None
+    known: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def at_hours_of(self, counts: Counts) -> Reference:
+        """This reference, had its rows been drawn from the same hours of the week as live ones.
+
+        Every hour weighs as it does in ``counts``, with one average row added, so that what other hours
+        showed has been seen. The rows of the result are those of an unweighted sample that says as much:
+        (sum w)² / sum w² (Kish 1965, Survey Sampling, 11.7). Segments and outcomes stay as they are, and so
+        does everything where hours do not differ, or the live rows tell no time.
+        """
+        live = counts.hours
+        if self.seasons is None or not live.sum():
+            return self
+        known = np.where(self.seasons[:, 0] > 0, live, 0.0)
+        if 2 * known.sum() < live.sum():
+            return self  # hours that training hardly had: nothing to compare with
+        average = self.counts.table[0, : self.layout.outcome_start] / self.counts.rows
+        rows = self.seasons[:, 0] + 1
+        weights = known / rows
+        alike = weights @ self.seasons + weights.sum() * average
+        alike *= known.sum() / (weights**2 @ rows)
+        table = self.counts.table.copy()
+        for place in self.layout.cells.values():
+            prints = slice(place.start + place.values + 2, place.stop - place.sums)
+            alike[prints] = table[0, prints] * alike[0] / table[0, 0]
+        table[0, : self.layout.outcome_start] = alike
+        return replace(self, counts=Counts(self.layout, table.ravel()), seasons=None, known={})
+
+    def stray(self, seconds: float | None = None) -> Stray:
+        """How far windows of that length stray: that of the longest unit which is no longer, else the shortest.
+
+        Shorter windows stray more, so this errs to the side of silence. Without a length, it is that of the
+        windows from which limits were learnt.
+        """
+        if seconds is None:
+            return self.strays[self.windows.unit] if self.windows else _STEADY
+        fitting = [stray for unit, stray in self.strays.items() if _SECONDS[unit] <= seconds]
+        return fitting[-1] if fitting else next(iter(self.strays.values()), _STEADY)
+
+    @property
+    def dispersion(self) -> Mapping[str, Dispersion]:
+        """Dispersion of every column between the windows from which limits were learnt."""
+        return self.stray().columns
+
+    @property
+    def outcome_dispersion(self) -> float:
+        """The same for outcomes at a given score."""
+        return self.stray().outcome
 
     @property
     def model(self) -> Model:
@@ -140,17 +209,20 @@ def _to_json(reference: Reference) -> dict[str, Any]:
     table = reference.counts.table
     roles = {key: value for key, value in asdict(model).items() if key not in ("features", "score")}
     columns = {}
-    for column in model.columns:
+    strays = reference.strays.items()
+    for column in layout.counted:
         place = layout.cells[column.name]
         columns[column.name] = {
             "kind": column.kind,
             "source": column.source,
             "derived": column.derived,
             "importance": reference.importance.get(column.name, 0.0),
-            "dispersion": list(reference.dispersion.get(column.name, Dispersion())),
+            "dispersion": {unit: list(one.columns.get(column.name, Dispersion())) for unit, one in strays},
             "bins": _bins_to_json(layout.bins[column.name]),
             "counts": [_whole(row[place.start : place.stop]) for row in table],
         }
+        if reference.seasons is not None:
+            columns[column.name]["by_hour"] = [_whole(row[_kept(place)]) for row in reference.seasons]
     outcomes = table[:, layout.outcome_start :]
     return {
         "wakeful": "reference",
@@ -159,11 +231,12 @@ def _to_json(reference: Reference) -> dict[str, Any]:
         "model": roles | {"segments": list(model.segments), "score": model.score.name},
         "slices": [str(part) for part in layout.slices],
         "rows": _whole(table[:, 0]),
+        "rows_by_hour": None if reference.seasons is None else _whole(reference.seasons[:, 0]),
         "windows": reference.windows._asdict() if reference.windows else None,
+        "strays": {unit: {"number": one.number, "outcome": one.outcome} for unit, one in strays},
         "columns": columns,
         "outcomes": {
             "scales": [layout.error_scale, layout.label_center, layout.label_scale],
-            "dispersion": reference.outcome_dispersion,
             "cells": [_whole(np.flatnonzero(row)) for row in outcomes],
             "counts": [_whole(row[row != 0]) for row in outcomes],
         },
@@ -177,7 +250,7 @@ def _from_json(content: dict[str, Any]) -> Reference:
         name: Column(name, entry["kind"], entry["source"], entry["derived"])
         for name, entry in content["columns"].items()
     }
-    features = tuple(column for name, column in found.items() if name != score)
+    features = tuple(column for name, column in found.items() if name not in (score, CLOCK))
     model = Model(**roles | {"features": features, "score": found[score], "segments": tuple(roles["segments"])})
     bins = {name: _bins_from_json(entry["bins"]) for name, entry in content["columns"].items()}
     layout = Layout(model, bins, *content["outcomes"]["scales"])
@@ -194,10 +267,32 @@ def _from_json(content: dict[str, Any]) -> Reference:
         layout,
         counts,
         {name: content["columns"][name]["importance"] for name in found},
-        {name: Dispersion(*content["columns"][name]["dispersion"]) for name in found},
-        outcomes["dispersion"],
         Windows(**content["windows"]) if content["windows"] else None,
+        {
+            unit: Stray(
+                **one, columns={name: Dispersion(*content["columns"][name]["dispersion"][unit]) for name in found}
+            )
+            for unit, one in content["strays"].items()
+        },
+        _seasons_from_json(layout, content),
     )
+
+
+def _seasons_from_json(layout: Layout, content: dict[str, Any]) -> Floats | None:
+    if content["rows_by_hour"] is None:
+        return None
+    table = np.zeros((168, layout.outcome_start))
+    table[:, 0] = content["rows_by_hour"]
+    for name, place in layout.cells.items():
+        table[:, _kept(place)] = content["columns"][name]["by_hour"]
+    return table
+
+
+def _kept(place: Cells) -> Any:
+    """Cells of a column that are kept by hour: all but its fingerprints."""
+    cells = np.arange(place.start, place.stop)
+    after = place.values + 2
+    return np.delete(cells, np.arange(after, after + place.fingerprints))
 
 
 def _bins_to_json(bins: Bins) -> dict[str, Any]:

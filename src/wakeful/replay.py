@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wakeful.budget import duration
+from wakeful.checks import Check
 from wakeful.counts import Counts
 from wakeful.engines.history import History, Span
 from wakeful.engines.tiles import Question, Tile, tiles_of_column, tiles_of_time
 from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.explain import Cause
-from wakeful.monitor import Monitor
+from wakeful.monitor import Monitor, agos
 from wakeful.verdicts import Verdict
 
 __all__ = ["Replay", "Step", "open_history", "replay"]
@@ -82,56 +83,82 @@ class Replay:
         question = Question(self.monitor.reference.layout, self.monitor.needed, self.monitor.derived)
         if self.every is None:
             for tile in tiles_of_column(self.history, question, self.by, self.span):
-                yield self._step(str(tile.start), tile, {check.name: tile.counts for check in self.monitor.checks})
+                yield self._step(
+                    str(tile.start), tile, {check.name: {"": tile.counts} for check in self.monitor.checks}
+                )
             return
-        windows = _windows(self.monitor)
-        read_from = None
-        if self.since is not None:
-            read_from = self.since - dt.timedelta(seconds=max(one.reach for one in windows.values()))
+        windows = _Windows(self.monitor)
+        read_from = None if self.since is None else self.since - dt.timedelta(seconds=windows.reach)
         tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, self.until)
         first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
         for tile, end in _without_gaps(tiles, self.every, Counts.zero(question.layout)):
-            counts = {name: window.add(tile, end) for name, window in windows.items()}
+            counts = windows.add(tile, end)
             if tile.start >= first:
                 yield self._step(self.every.show(tile.start), tile, counts)
 
-    def _step(self, window: str, tile: Tile, counts: Mapping[str, Counts]) -> Step:
+    def _step(self, window: str, tile: Tile, counts: Mapping[str, Mapping[str, Counts]]) -> Step:
         verdicts: list[Verdict] = []
-        failing: list[tuple[bool, float, Counts]] = []
+        failing: list[tuple[bool, float, Check]] = []
         for check in self.monitor.checks:
-            judged = self.monitor.judge(check, counts[check.name])
+            known = counts[check.name]
+            judged = self.monitor.judge(check, known[""], past=known)
             verdicts += judged
             if any(one.verdict == "fail" for one in judged):
-                failing.append((check.severity == "explain", duration(check.window), counts[check.name]))
-        causes = self.monitor.explain(min(failing, key=lambda one: one[:2])[2]) if failing else []
+                failing.append((check.severity == "explain", duration(check.window), check))
+        worst = min(failing, key=lambda one: one[:2])[2] if failing else None
+        causes = [] if worst is None else self.monitor.explain(counts[worst.name][""], worst.window)
         return Step(window, tile.counts.rows, verdicts, causes)
 
 
 class _Trailing:
-    """The sum of the tiles of the last ``length`` seconds; adding and subtracting counts is exact."""
+    """The sum of the tiles of ``length`` seconds that ended ``ago`` seconds ago; sliding it is exact."""
 
-    def __init__(self, length: float, nothing: Counts) -> None:
-        self.reach = length
-        self._tiles: deque[tuple[float, Counts]] = deque()
+    def __init__(self, length: float, ago: float, nothing: Counts) -> None:
+        self.reach = length + ago
+        self._length, self._ago = length * _MICRO, ago * _MICRO
+        self._later: deque[tuple[float, Counts]] = deque()  # middles and counts of tiles that have yet to come in
+        self._inside: deque[tuple[float, Counts]] = deque()
         self._total = nothing
 
     def add(self, tile: Tile, end: int) -> Counts:
-        """The counts of the window that ends at ``end``, this tile included.
+        """The counts of the window, once time has come to the end of this tile.
 
         A tile belongs to the window that holds its middle, so a week is seven days when clocks change, too.
         """
-        self._tiles.append(((tile.start + end) / 2, tile.counts))
-        self._total = self._total + tile.counts
-        while len(self._tiles) > 1 and self._tiles[0][0] < end - self.reach * _MICRO:
-            self._total = self._total - self._tiles.popleft()[1]
+        self._later.append(((tile.start + end) / 2, tile.counts))
+        while self._later and self._later[0][0] < end - self._ago:
+            self._inside.append(self._later.popleft())
+            self._total = self._total + self._inside[-1][1]
+        keep = 0 if self._ago else 1  # a window is never shorter than a tile
+        while len(self._inside) > keep and self._inside[0][0] < end - self._ago - self._length:
+            self._total = self._total - self._inside.popleft()[1]
         return self._total
 
 
-def _windows(monitor: Monitor) -> dict[str, _Trailing]:
-    """The window of every check; checks of one length share it."""
-    nothing = Counts.zero(monitor.reference.layout)
-    known = {length: _Trailing(length, nothing) for length in {duration(check.window) for check in monitor.checks}}
-    return {check.name: known[duration(check.window)] for check in monitor.checks}
+class _Windows:
+    """The windows that checks ask for; checks that ask for the same one share it."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        nothing = Counts.zero(monitor.reference.layout)
+        self._asked = {
+            check.name: {ago: (check.window, ago) for ago in ("", *agos(monitor.assertions(check)))}
+            for check in monitor.checks
+        }
+        self._known = {
+            one: _Trailing(duration(one[0]), duration(one[1]) if one[1] else 0.0, nothing)
+            for asked in self._asked.values()
+            for one in asked.values()
+        }
+
+    @property
+    def reach(self) -> float:
+        """How many seconds back the farthest begins."""
+        return max(one.reach for one in self._known.values())
+
+    def add(self, tile: Tile, end: int) -> dict[str, dict[str, Counts]]:
+        """Counts of the windows of every check, by its name and how long ago they ended."""
+        counts = {one: window.add(tile, end) for one, window in self._known.items()}
+        return {name: {ago: counts[one] for ago, one in asked.items()} for name, asked in self._asked.items()}
 
 
 def _without_gaps(tiles: Iterator[Tile], every: Every, nothing: Counts) -> Iterator[tuple[Tile, int]]:

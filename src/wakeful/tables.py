@@ -73,7 +73,7 @@ class ArrowBatch:
         return arrow.categories_of(self.column(name), bins)
 
     def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
-        """The hour or weekday of a datetime column as cells."""
+        """A part of a datetime column, such as its hour, as cells."""
         return arrow.clock_of(self.column(name), part, bins)
 
     def rows(self) -> Sequence[Mapping[str, Any]]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from wakeful.bins import format_number
 from wakeful.counts import Counts, Slice
-from wakeful.evidence import Estimate
+from wakeful.evidence import NOTHING, Estimate
 from wakeful.expression import (
     Comparison,
-    Key,
+    Element,
     Leaf,
     Node,
+    Number,
     Op,
     at_element,
     atoms_of,
@@ -24,6 +26,7 @@ from wakeful.expression import (
     keys_of,
     leaves_of,
     on_reference,
+    sources_of,
 )
 from wakeful.reference import Dispersion, Reference
 from wakeful.signals.signal import View
@@ -102,80 +105,110 @@ class Window:
         counts: of the live rows.
         alpha: error rate of one comparison.
         strict: the data must support an assertion, instead of not refuting it.
+        past: counts of earlier windows, by how long ago each ended.
+        length: of the window in seconds; None for rows of no particular time.
     """
 
     reference: Reference
     counts: Counts
     alpha: float
     strict: bool = False
-    _known: dict[tuple[Leaf, Key], Estimate] = field(default_factory=dict)
+    past: Mapping[str, Counts] = field(default_factory=dict)
+    length: float | None = None
+    _known: dict[tuple[Leaf, float], Estimate] = field(default_factory=dict)
+    _references: dict[str, Reference] = field(default_factory=dict)
 
-    def estimate(self, leaf: Leaf, key: Key) -> Estimate:
-        """A leaf's value with its interval, at one element."""
-        key = leaf.at(key)
-        asked = (leaf._replace(columns=None, parts=()), key)
-        if asked not in self._known:
-            self._known[asked] = self._estimate(leaf, key)
-        return self._known[asked]
+    def estimate(self, leaf: Leaf) -> Estimate:
+        """The value of a leaf, asked of one column and slice, with its interval."""
+        known = self.reference.known if leaf.of_reference and self.reference.seasons is None else self._known
+        asked = (leaf, self.alpha)
+        if asked not in known:
+            known[asked] = self._estimate(leaf)
+        return known[asked]
 
-    def _estimate(self, leaf: Leaf, key: Key) -> Estimate:
-        reference = self.reference
-        counts = reference.counts if leaf.of_reference else self.counts
-        at = reference.layout.find_slice(*key.part)
+    def _estimate(self, leaf: Leaf) -> Estimate:
+        counts = self.past.get(leaf.ago) if leaf.ago else self.counts
+        if counts is None:
+            return NOTHING
+        reference = self._alike(leaf.ago, counts)
+        if leaf.of_reference:
+            counts = reference.counts
+        at = reference.layout.find_slice(*leaf.parts[0])
+        name = leaf.columns[0] if leaf.columns else reference.model.score.name
         live: View
         expected: View
         if leaf.signal.of in ("column", "rows"):
-            name = key.column or reference.model.score.name
             expected = column_counts(reference.counts, name, at)
             live = expected if leaf.of_reference else column_counts(counts, name, at)
         else:
             expected = outcomes(reference.counts, at)
             live = outcomes(counts, at, leaf.held_out)
-        rho = 0.0 if leaf.of_reference else self._rho(leaf, key)
+        rho = 0.0 if leaf.of_reference else self._rho(leaf, name)
         return leaf.signal.estimate(live, expected, dict(leaf.arguments), self.alpha, rho)
 
-    def _rho(self, leaf: Leaf, key: Key) -> float:
-        known = self.reference.dispersion.get(key.column or self.reference.model.score.name, Dispersion())
-        rates = {"shape": known.shape, "missing": known.missing, "outcome": self.reference.outcome_dispersion}
+    def _alike(self, ago: str, counts: Counts) -> Reference:
+        """The reference at the hours of a window."""
+        if ago not in self._references:
+            self._references[ago] = self.reference.at_hours_of(counts)
+        return self._references[ago]
+
+    def _rho(self, leaf: Leaf, name: str) -> float:
+        stray = self.reference.stray(self.length)
+        known = stray.columns.get(name, Dispersion())
+        rates = {"shape": known.shape, "missing": known.missing, "outcome": stray.outcome}
         return rates.get(leaf.signal.dispersion, 0.0)
 
-    def combined(self, node: Node, key: Key) -> Estimate:
-        """A tree's value with its interval.
+    def combined(self, node: Node) -> Estimate:
+        """The value of one element's tree with its interval.
 
         Every part is moved to its bounds alone, and the moves add, each side by itself (method of variance
         estimates recovery, Zou & Donner 2008), so the interval of a single leaf stays what it is. Parts of
-        the same rows may err together, so their moves add in full; live rows and the reference do not, so
-        theirs add as independent errors do.
+        the same rows may err together, so their moves add in full; live rows, those of an earlier window and
+        the reference do not, so theirs add as independent errors do.
         """
-        found = {atom: self._of_atom(atom, key) for atom in atoms_of(node)}
+        if isinstance(node, Number):
+            return Estimate(node.value, node.value, node.value, math.inf)
+        if isinstance(node, Leaf):
+            return self.estimate(node)
+        found = {atom: self._of_atom(atom) for atom in atoms_of(node)}
         values = {atom: estimate.value for atom, estimate in found.items()}
         value = calculate(node, values)
-        divisors = [self.combined(one, key) for one in divisors_of(node)]
+        divisors = [self.combined(one) for one in divisors_of(node)]
         anything = math.inf if any(one.low <= 0 <= one.high for one in divisors) else 0.0
-        below, above = [anything, 0.0], [anything, 0.0]  # of live rows, of the reference
+        below: dict[Any, float] = defaultdict(float, {None: anything})  # by the rows that err
+        above = below.copy()
         for moved, estimate in found.items():
             ends = [calculate(node, values | {moved: end}) for end in _ends(node, moved, estimate)]
-            rows = int(all(leaf.of_reference for leaf in leaves_of(moved)))
+            rows = next(((leaf.of_reference, leaf.ago) for leaf in leaves_of(moved)), None)
             below[rows] += max(0.0, value - min(ends))
             above[rows] += max(0.0, max(ends) - value)
-        live = [one for atom, one in found.items() if any(not leaf.of_reference for leaf in leaves_of(atom))]
+        live = [one for atom, one in found.items() if any(leaf.is_live for leaf in leaves_of(atom))]
         n = min((one.n for one in live or found.values()), default=math.inf)
         noise = math.sqrt(sum(one.noise**2 for one in found.values()))
-        return Estimate(value, value - math.hypot(*below), value + math.hypot(*above), n, noise)
+        return Estimate(value, value - math.hypot(*below.values()), value + math.hypot(*above.values()), n, noise)
 
-    def _of_atom(self, atom: Leaf | Op, key: Key) -> Estimate:
+    def _of_atom(self, atom: Leaf | Op) -> Estimate:
         if isinstance(atom, Leaf):
-            return self.estimate(atom, key)
-        inner = self.combined(atom.operands[0], key)  # of abs: an interval around 0 is folded at 0
+            return self.estimate(atom)
+        inner = self.combined(atom.operands[0])  # of abs: an interval around 0 is folded at 0
         ends = (abs(inner.low), abs(inner.high))
         low = 0.0 if inner.low <= 0 <= inner.high else min(ends)
         return inner._replace(value=abs(inner.value), low=low, high=max(ends))
+
+    def _gap(self, one: Element, live: Estimate, other: Estimate) -> Estimate:
+        """The live side minus the other."""
+        if sources_of(one.live) & sources_of(one.other):
+            return self.combined(Op("-", (one.live, one.other)))
+        value = live.value - other.value  # of different rows: their errors are independent
+        below = math.hypot(live.value - live.low, other.high - other.value)
+        above = math.hypot(live.high - live.value, other.value - other.low)
+        return Estimate(value, value - below, value + above, live.n)
 
     def tell(self, node: Node) -> str:
         """A tree's value in words, one line per element."""
         lines = []
         for key in keys_of(node):
-            one = self.combined(node, key)
+            one = self.combined(at_element(node, key))
             name = " ".join(
                 word for word in (str(key.part), f"{key.column}:" if key.column else "", describe(node)) if word
             )
@@ -185,35 +218,32 @@ class Window:
 
     def judge(self, comparison: Comparison, min_n: int = 0) -> Iterator[Judgement]:
         """Judge every element of a comparison."""
-        for key in keys_of(comparison.left, comparison.right):
-            if key.part.segment is not None and not self._has_rows(key.part):
-                continue
-            yield self._judge_one(comparison, key, min_n)
+        for one in comparison.elements:
+            if one.key.part.segment is None or self._has_rows(one.key.part):
+                yield self._judge(one, comparison.direction, min_n)
 
     def _has_rows(self, part: Slice) -> bool:
         """A segment value that neither training nor live traffic has says nothing."""
         at = self.reference.layout.find_slice(*part)
         return bool(self.counts.table[at, 0] or self.reference.counts.table[at, 0])
 
-    def _judge_one(self, comparison: Comparison, key: Key, min_n: int) -> Judgement:
-        live_side, other_side = (at_element(side, key) for side in comparison.live)
-        live, other = self.combined(live_side, key), self.combined(other_side, key)
-        gap = self.combined(Op("-", (live_side, other_side)), key)
-        symbol = comparison.symbol
-        if comparison.live[0] is not comparison.left:
-            symbol = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(symbol, symbol)
-        verdict = _verdict(gap, symbol, self.strict)
+    def _judge(self, one: Element, symbol: str, min_n: int) -> Judgement:
+        live, other = self.combined(one.live), self.combined(one.other)
+        verdict = _verdict(self._gap(one, live, other), symbol, self.strict)
         if live.n < min_n and verdict == "fail":
             verdict = "unsure"
-        expected = on_reference(live_side)
-        reference = calculate(expected, {leaf: self.estimate(leaf, key).value for leaf in leaves_of(expected)})
-        leaf = next(leaves_of(live_side))
-        column = leaf.at(key).column
+        expected = on_reference(one.live)
+        reference = calculate(expected, {leaf: self.estimate(leaf).value for leaf in leaves_of(expected)})
+        column = next(leaves_of(one.live)).columns
         judgement = Judgement(
-            column, key.part, verdict, live.value, live.low, live.high,
+            column[0] if column else None, one.key.part, verdict, live.value, live.low, live.high,
             live.n, other.value, reference, live.noise, "",
         )  # fmt: skip
-        return judgement._replace(message=_message(judgement, live_side, symbol, min_n))
+        unknown = {ago for side in (one.live, one.other) for _, ago in sources_of(side)} - {"", *self.past}
+        if unknown:
+            text = f"nothing is known of {', '.join(sorted(unknown))} ago; wakeful replay compares with it"
+            return judgement._replace(message=f"{_subject(judgement, one.live)}: {text}")
+        return judgement._replace(message=_message(judgement, one.live, symbol, min_n))
 
 
 def _ends(node: Node, moved: Leaf | Op, estimate: Estimate) -> list[float]:
@@ -247,15 +277,23 @@ def _verdict(gap: Estimate, symbol: str, strict: bool) -> Outcome:
     return "pass" if holds[symbol] else "unsure"
 
 
+def _subject(one: Judgement, side: Node) -> str:
+    """``[platform=web] income: missing``."""
+    words = (
+        f"[{one.part}]" if one.part.segment is not None else "",
+        f"{one.column}:" if one.column else "",
+        describe(side),
+    )
+    return " ".join(word for word in words if word)
+
+
 _OPPOSITE = {"<=": ">", "<": "≥", ">=": "<", ">": "≤", "==": "≠"}
 _SAME = {"<=": "≤", ">=": "≥"}
 
 
 def _message(one: Judgement, side: Node, symbol: str, min_n: int) -> str:
     """``precision on holdout 0.71 (0.64–0.77, n=182) < 0.95, reference 0.97``."""
-    subject = " ".join(word for word in (f"{one.column}:" if one.column else "", describe(side)) if word)
-    if one.part.segment is not None:
-        subject = f"[{one.part}] {subject}"
+    subject = _subject(one, side)
     if math.isnan(one.estimate):
         return f"{subject}: no live values to estimate it from"
     sign = _SAME.get(symbol, symbol) if one.verdict == "pass" else _OPPOSITE[symbol]

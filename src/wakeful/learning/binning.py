@@ -78,5 +78,5 @@ def bins_of_categories(known: Counter[Category], truncated: bool, most: int = _M
 
 
 def bins_of_clock(kind: str) -> CategoryBins:
-    """24 hours, or 7 days from Monday."""
-    return CategoryBins(tuple(range(24 if kind == "hour" else 7)))
+    """24 hours, 7 days from Monday, or their 168 hours."""
+    return CategoryBins(tuple(range({"hour": 24, "weekday": 7, "hour_of_week": 168}[kind])))

@@ -10,12 +10,13 @@ import numpy as np
 
 from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counting import Derivation, count, encode
-from wakeful.counts import Counts, Layout
+from wakeful.counts import CLOCK, Counts, Layout
 from wakeful.errors import DataError, UnknownName
 from wakeful.learning.binning import bins_of_categories, bins_of_clock, bins_of_numbers, bins_of_scores
 from wakeful.learning.infer import Roles, infer_model
 from wakeful.learning.profile import Profile, is_number, profile
-from wakeful.learning.windows import WindowCounter, dispersion_of, outcome_dispersion_of
+from wakeful.learning.seasons import SeasonCounter, with_clock
+from wakeful.learning.windows import WindowCounter, strays_of
 from wakeful.model import Column, Model
 from wakeful.reference import Reference, Windows
 from wakeful.tables import ArrowBatch, Table
@@ -66,23 +67,24 @@ def learn_all(data: object, roles: Roles, derived: Mapping[str, Derivation] | No
     model, notes = infer_model(roles, seen)
     model, extra = _add_derived(model, seen, derived or {})
     bins = {column.name: _bins(column, model, seen) for column in model.columns if not column.derived} | extra
-    layout = Layout(model, bins, *_scales(model, seen))
+    layout = with_clock(Layout(model, bins, *_scales(model, seen)), seen, derived)
     counter = WindowCounter.over(layout, seen)
+    seasons = SeasonCounter(layout) if CLOCK in layout.bins else None
     counts = Counts.zero(layout)
     for batch in table.batches():
         counts += count(layout, batch, derived)
-        if counter is not None:
-            counter.add(batch, derived)
+        for one in (counter, seasons):
+            if one is not None:
+                one.add(batch, derived)
     reference = Reference(layout, counts, _importance(layout, seen, derived))
+    if seasons is not None:
+        reference = replace(reference, seasons=seasons.table)
+        notes.append(f"{model.time}: hours of the week differ, so live rows are compared with the same hours")
     windows: list[Counts] = []
     if counter is not None:
-        windows = counter.counts()
-        reference = replace(
-            reference,
-            dispersion=dispersion_of(reference.counts, windows),
-            outcome_dispersion=outcome_dispersion_of(reference.counts, windows),
-            windows=Windows(counter.unit, len(windows)),
-        )
+        windows = counter.windows(counter.main)
+        strays = strays_of(reference, counter)
+        reference = replace(reference, windows=Windows(counter.main, len(windows)), strays=strays)
     elif model.time is not None:
         notes.append(f"{model.time}: too few rows per time window to learn how much windows vary by themselves")
     notes += [f"{name}: missing in every row" for name in _empty(reference)]

@@ -15,86 +15,108 @@ from wakeful.counting import Derivation, count
 from wakeful.counts import Counts, Layout
 from wakeful.errors import DataError
 from wakeful.learning.profile import Profile
-from wakeful.reference import Dispersion
+from wakeful.reference import Dispersion, Reference, Stray
 from wakeful.tables import ArrowBatch
 
-__all__ = ["WindowCounter", "dispersion_of", "outcome_dispersion_of"]
+__all__ = ["WindowCounter", "dispersion_of", "intraclass", "on_the_clock", "outcome_dispersion_of", "strays_of"]
 
 _UNITS = ("hour", "day", "week", "month", "quarter")
-_ROWS_PER_WINDOW = 200  # fewer, and sampling noise hides how windows vary
+_ROWS_TO_STRAY = 10  # fewer, and sampling noise hides how windows vary
+_ROWS_TO_LIMIT = 200  # fewer, and a single window says nothing
 _FEWEST_WINDOWS = 6
 _MOST_WINDOWS = 500
 
 
 class WindowCounter:
-    """Counts per calendar window of the time column; segments are not counted apart."""
+    """Counts per calendar window of the time column; segments are not counted apart.
 
-    def __init__(self, layout: Layout, unit: str, time: str) -> None:
-        self.unit = unit
+    Attributes:
+        units: calendar units that tell how windows stray, the shortest first; longer windows are sums of it.
+        main: the shortest whose windows have enough rows to learn limits from.
+    """
+
+    def __init__(self, layout: Layout, units: list[str], main: str, time: str) -> None:
+        self.units = units
+        self.main = main
         self._time = time
-        self._layout = Layout(
-            replace(layout.model, segments=()),
-            layout.bins,
-            layout.error_scale,
-            layout.label_center,
-            layout.label_scale,
-        )
+        self._layout = replace(layout, model=replace(layout.model, segments=()))
         self._counts: dict[Any, Counts] = {}
 
     @classmethod
     def over(cls, layout: Layout, seen: Profile) -> WindowCounter | None:
-        """A counter of the smallest calendar unit that gives enough rows; None where none does."""
+        """A counter of the calendar units that give enough windows; None where none gives enough rows."""
         time = layout.model.time
         if time is None:
             return None
         kind = seen.schema.field(time).type
         if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise DataError(f"time column {time!r} must hold dates or timestamps, not {kind}. Convert it first.")
-        times = _on_the_clock(seen.sample.column(time).combine_chunks().drop_null())
+        times = on_the_clock(seen.sample.column(time).combine_chunks().drop_null())
         if not len(times):
             raise DataError(f"time column {time!r} is missing in every row. Leave it out, or fill it.")
         numbers = {unit: pc.count_distinct(pc.floor_temporal(times, unit=unit)).as_py() for unit in _UNITS}
-        for at, unit in enumerate(_UNITS):
-            windows = numbers[unit]
-            if windows in [numbers[coarser] for coarser in _UNITS[at + 1 :]]:
-                continue  # the data are no finer than that: monthly dates are no hours
-            if _FEWEST_WINDOWS <= windows <= _MOST_WINDOWS and seen.rows / windows >= _ROWS_PER_WINDOW:
-                return cls(layout, unit, time)
-        return None
+        units = [
+            unit
+            for at, unit in enumerate(_UNITS)
+            if numbers[unit] not in [numbers[coarser] for coarser in _UNITS[at + 1 :]]  # monthly dates are no hours
+            and _FEWEST_WINDOWS <= numbers[unit] <= _MOST_WINDOWS
+            and seen.rows / numbers[unit] >= _ROWS_TO_STRAY
+        ]
+        main = next((unit for unit in units if seen.rows / numbers[unit] >= _ROWS_TO_LIMIT), None)
+        return None if main is None else cls(layout, units, main, time)
 
     def add(self, batch: ArrowBatch, derived: Mapping[str, Derivation] | None) -> None:
         """Count a batch into its windows; rows without a time belong to none."""
-        starts = pc.floor_temporal(_on_the_clock(batch.column(self._time)), unit=self.unit)
+        starts = pc.floor_temporal(on_the_clock(batch.column(self._time)), unit=self.units[0])
         for start in starts.unique().drop_null():
             rows = batch.record_batch.filter(pc.fill_null(pc.equal(starts, start), False))
-            known = self._counts.get(start.as_py(), Counts.zero(self._layout))
-            self._counts[start.as_py()] = known + count(self._layout, ArrowBatch(rows), derived)
+            known = self._counts.get(start, Counts.zero(self._layout))
+            self._counts[start] = known + count(self._layout, ArrowBatch(rows), derived)
 
-    def counts(self) -> list[Counts]:
-        """The windows in order of time, without those that hold less than a quarter of the usual rows."""
-        ordered = [self._counts[start] for start in sorted(self._counts)]
+    def windows(self, unit: str) -> list[Counts]:
+        """The windows of a unit in order of time, without those that hold less than a quarter of the usual rows."""
+        found: dict[Any, Counts] = {}
+        for start, counts in self._counts.items():
+            floor = pc.floor_temporal(start, unit=unit).as_py()
+            found[floor] = found[floor] + counts if floor in found else counts
+        ordered = [found[start] for start in sorted(found)]
         usual = np.median([counts.rows for counts in ordered])
         return [counts for counts in ordered if counts.rows >= usual / 4]
 
 
-def _on_the_clock(times: Any) -> Any:
+def strays_of(reference: Reference, counter: WindowCounter) -> dict[str, Stray]:
+    """How far windows of every unit stray by themselves."""
+    found = {}
+    for unit in counter.units:
+        windows = counter.windows(unit)
+        outcome = outcome_dispersion_of(reference.counts, windows)
+        found[unit] = Stray(len(windows), outcome, dispersion_of(reference, windows))
+    return found
+
+
+def on_the_clock(times: Any) -> Any:
     """Timestamps as a clock on the wall shows them; the hour that autumn repeats is one window."""
     return times if getattr(times.type, "tz", None) is None else pc.local_timestamp(times)
 
 
-def dispersion_of(whole: Counts, windows: list[Counts]) -> dict[str, Dispersion]:
-    """Intraclass correlation of every column's shares between windows, by the method of moments."""
+def dispersion_of(reference: Reference, windows: list[Counts]) -> dict[str, Dispersion]:
+    """Intraclass correlation of every column's shares between windows, by the method of moments.
+
+    Where hours of the week differ, every window is held against the same hours.
+    """
+    expected = [reference.at_hours_of(counts).counts for counts in windows]
     found = {}
-    for name, place in whole.layout.cells.items():
+    for name, place in reference.layout.cells.items():
         cells = slice(place.start, place.start + place.values + 1)
-        every = np.array([counts.table[0, cells] for counts in windows])
-        reference = whole.table[0, cells]
-        presence = np.stack([every[:, :-1].sum(axis=1), every[:, -1]], axis=1)
-        found[name] = Dispersion(
-            _intraclass(every[:, :-1], reference[:-1]),
-            _intraclass(presence, np.array([reference[:-1].sum(), reference[-1]])),
-        )
+        live = np.array([counts.table[0, cells] for counts in windows])
+        usual = np.array([counts.table[0, cells] for counts in expected])
+        found[name] = Dispersion(intraclass(live[:, :-1], usual[:, :-1]), intraclass(_presence(live), _presence(usual)))
     return found
+
+
+def _presence(rows: Floats) -> Floats:
+    """Rows with a value and without one, shape (windows, 2)."""
+    return np.stack([rows[:, :-1].sum(axis=1), rows[:, -1]], axis=1)
 
 
 def outcome_dispersion_of(whole: Counts, windows: list[Counts]) -> float:
@@ -120,14 +142,21 @@ def _outcomes_by_answer(counts: Counts) -> Floats:
     return table
 
 
-def _intraclass(every: Floats, reference: Floats) -> float:
-    """Mean excess of squared deviations over what independent draws give, in units of p(1-p)."""
-    total = reference.sum()
-    n = every.sum(axis=1)
-    every, n = every[n > 0], n[n > 0]
-    p = reference / max(total, 1)
-    spread = (p * (1 - p)).sum()
-    if not len(n) or spread <= 0:
-        return 0.0
-    deviation = ((every / n[:, None] - p) ** 2).sum(axis=1) / spread
-    return round(min(1.0, max(0.0, float(np.mean(deviation - (1 / n - 1 / total))))), 6)
+def intraclass(every: Floats, reference: Floats) -> float:
+    """Mean excess of squared deviations over what independent draws give, in units of p(1-p).
+
+    A window is part of what it is held against, which makes it stray less, by its share of those rows.
+
+    Args:
+        every: rows per window and cell, shape (windows, cells).
+        reference: rows that each is held against, shape (windows, cells) or (cells,).
+    """
+    reference = np.broadcast_to(reference, every.shape)
+    n, total = every.sum(axis=1), reference.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = reference / total[:, None]
+        spread = (p * (1 - p)).sum(axis=1)
+        strayed = ((every / n[:, None] - p) ** 2).sum(axis=1) / spread
+        excess = (strayed - (1 / n - 1 / total)) / (1 - n / total)
+    known = excess[np.isfinite(excess)]
+    return round(min(1.0, max(0.0, float(np.mean(known)))), 6) if len(known) else 0.0

@@ -36,7 +36,7 @@ class View(Protocol):
         """For every non-empty cell: its rows, and the counts with that cell grown by ``share``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signal:
     """A named formula on counts.
 
