@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from wakeful.errors import DataError, MissingExtra, WakefulError
 
@@ -18,6 +19,9 @@ try:
 except ImportError as error:
     print(MissingExtra("typer", "cli", "the command line"), file=sys.stderr)
     raise SystemExit(2) from error
+
+if TYPE_CHECKING:
+    from wakeful.replay import Replay, Step
 
 __all__ = ["app", "main"]
 
@@ -141,7 +145,7 @@ def test(
 
     loaded = load_monitor(monitor)
     report = loaded.test(data, strict=strict)
-    render(loaded, report, Console(highlight=False, width=None if sys.stdout.isatty() else 120))
+    render(loaded, report, _console())
     if json_file is not None:
         text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         json_file.write_text(text + "\n", encoding="utf-8")
@@ -188,22 +192,95 @@ def replay(
         load_monitor(monitor), data, every=every, time=time, window_column=window_column,
         since=since, until=until, timezone=timezone,
     )  # fmt: skip
-    notices = Console(stderr=True, soft_wrap=True, highlight=False)
-    for note in history.notes:
-        notices.print(f"note: {note}", markup=False)
     tally = Tally(history)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     with ExitStack() as stack:
         file = stack.enter_context(json_file.open("w", encoding="utf-8")) if json_file else None
         try:
-            for step in history:
+            for step in _watched(history):
                 tally.add(step)
                 if file is not None:
                     file.write(json.dumps(step.as_dict(), ensure_ascii=False, allow_nan=False) + "\n")
         finally:
             if tally.windows:  # what was computed before an error is shown, and written
-                timeline.render(tally, console)
+                timeline.render(tally, _console())
     if not tally.windows:
         raise DataError("no window lies between --since and --until, so nothing was judged.")
     failed = any("fail" in marks for marks in tally.marks.values())
     raise typer.Exit(FAILED if failed else PASSED)
+
+
+def _watched(history: Replay) -> Iterator[Step]:
+    """The steps of a replay, with a progress bar where somebody watches; what is odd about the data is said first."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    notices = Console(stderr=True, soft_wrap=True, highlight=False)
+    for note in history.notes:
+        notices.print(f"note: {note}", markup=False)
+    columns = (
+        TextColumn("rows"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[window]}"),
+    )
+    with Progress(*columns, console=notices, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=history.span.rows, window="")
+        for step in history:
+            progress.update(task, advance=step.n, window=step.window)
+            yield step
+
+
+def _console() -> Console:
+    """Where results go: as wide as the terminal, or 120 columns in a file."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+@app.command()
+def tune(
+    monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A history, as for replay.")],
+    every: Annotated[str, typer.Option(metavar="1h", help="Length of a window's steps: 15m, 1h, 1d, 1w, 1mo.")],
+    budget: Annotated[
+        str | None, typer.Option(metavar="1/90d", help="Alarms to bear; the monitor's own budget without it.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COL", help="When a row happened; the reference's time column without it.")
+    ] = None,
+    incident: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIRST..LAST", help="Days known to have been broken, which limits must catch; repeatable."
+        ),
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="First window, such as 2024-03-01.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Windows before it.")] = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")] = "UTC",
+    write: Annotated[bool, typer.Option("--write", help="Change the monitor file; without it, only show how.")] = False,
+) -> None:
+    """Propose limits under which a history keeps the alarm budget, and show what each would have caught and cost."""
+    from wakeful import source, tuning_table
+    from wakeful import tuning as tunings
+    from wakeful.budget import AlarmBudget
+    from wakeful.loading import load_monitor
+    from wakeful.replay import replay as replayed
+
+    loaded = load_monitor(monitor)
+    history = replayed(loaded, data, every=every, time=time, since=since, until=until, timezone=timezone)
+    assert history.every is not None
+    known = [tunings.incident(one, history.every) for one in incident or ()]
+    text = source.read(monitor)
+    bears = loaded.budget if budget is None else AlarmBudget.parse(budget)
+    tuning = tunings.Tuning(history, bears, known, source.literals(text))
+    for step in _watched(history):
+        tuning.add(step)
+    proposals = tuning.proposals()
+    tuning_table.render(tuning, proposals, budget or loaded.alarm_budget, _console())
+    changes = {one.dial.literal: one.value for one in proposals if one.proposed.limit != one.dial.limit}
+    after = source.patched(text, changes)
+    if not changes:
+        print("\nno limit needs to change")
+    elif write:
+        monitor.write_text(after, encoding="utf-8")
+        print(f"\nwrote {monitor}: {len(changes)} limits changed")
+    else:
+        print(f"\n{source.unified(monitor, text, after)}\nwith --write, {monitor.name} is changed so")

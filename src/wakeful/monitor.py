@@ -85,6 +85,7 @@ class Monitor:
     """
 
     def __init__(self, reference: Reference | str | os.PathLike[str], *, alarm_budget: str = "1/90d") -> None:
+        self.alarm_budget = alarm_budget
         self.budget = AlarmBudget.parse(alarm_budget)
         self.path: Path | None = None
         if not isinstance(reference, Reference):
@@ -287,13 +288,15 @@ class Monitor:
         """
         verdicts = []
         window = Window(self.reference, counts, 1.0, strict, past or {}, duration(check.window))
-        for one in self.assertions(check):
+        for at, one in enumerate(self.assertions(check)):
             rate = STRICT_ERROR_RATE / _elements(one.comparison) if strict else self.alpha(check, one)
             try:
                 judged = list(replace(window, alpha=rate).judge(one.comparison, check.min_n))
             except (SignalError, UnknownName) as error:  # what only the reference can tell, such as a missing label
                 raise CheckError(f"{check.file}:{one.line}: in {check.name}: {error}") from error
-            verdicts += [Verdict(check.name, one.source, check.severity, each, one.line, one.note) for each in judged]
+            verdicts += [
+                Verdict(check.name, one.source, check.severity, each, one.line, one.note, at) for each in judged
+            ]
         return verdicts
 
 

@@ -49,6 +49,7 @@ class Judgement(NamedTuple):
         limit: the other side.
         reference: the live side, asked of the reference.
         noise: how far the live side strays from the reference without any change.
+        excess: by how much the limit is crossed for sure; above 0 it fails. What a limit must give way by.
         message: all of it in one line.
     """
 
@@ -62,11 +63,22 @@ class Judgement(NamedTuple):
     limit: float
     reference: float
     noise: float
+    excess: float
     message: str
 
 
 class Verdict(NamedTuple):
-    """A judgement with the check that it belongs to; what reports are made of."""
+    """A judgement with the check that it belongs to; what reports are made of.
+
+    Attributes:
+        check: its name.
+        assertion: as it is written.
+        severity: what a failure is.
+        judgement: of one element.
+        line: of the assert.
+        note: the message behind its comma.
+        at: which of the check's comparisons this is.
+    """
 
     check: str
     assertion: str
@@ -74,6 +86,7 @@ class Verdict(NamedTuple):
     judgement: Judgement
     line: int
     note: str = ""
+    at: int = 0
 
     @property
     def verdict(self) -> Outcome:
@@ -229,15 +242,17 @@ class Window:
 
     def _judge(self, one: Element, symbol: str, min_n: int) -> Judgement:
         live, other = self.combined(one.live), self.combined(one.other)
-        verdict = _verdict(self._gap(one, live, other), symbol, self.strict)
-        if live.n < min_n and verdict == "fail":
-            verdict = "unsure"
+        gap = self._gap(one, live, other)
+        verdict = _verdict(gap, symbol, self.strict)
+        excess = gap.low if symbol in ("<=", "<") else -gap.high if symbol in (">=", ">") else max(gap.low, -gap.high)
+        if live.n < min_n:
+            verdict, excess = "unsure" if verdict == "fail" else verdict, -math.inf
         expected = on_reference(one.live)
         reference = calculate(expected, {leaf: self.estimate(leaf).value for leaf in leaves_of(expected)})
         column = next(leaves_of(one.live)).columns
         judgement = Judgement(
             column[0] if column else None, one.key.part, verdict, live.value, live.low, live.high,
-            live.n, other.value, reference, live.noise, "",
+            live.n, other.value, reference, live.noise, excess, "",
         )  # fmt: skip
         unknown = {ago for side in (one.live, one.other) for _, ago in sources_of(side)} - {"", *self.past}
         if unknown:

@@ -1,0 +1,282 @@
+"""Limits that a history bears: which would have kept the alarm budget, and what they would have caught."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeful.bins import Floats
+from wakeful.budget import AlarmBudget, duration
+from wakeful.checks import Check
+from wakeful.errors import DataError
+from wakeful.every import Every
+from wakeful.expression import Comparison, Node, Number, Op
+from wakeful.replay import Replay, Step
+from wakeful.source import Literal
+
+__all__ = ["Dial", "Incident", "Proposal", "Trial", "Tuning", "incident"]
+
+
+class Incident(NamedTuple):
+    """A stretch of the history that is known to have been broken: it is there to be caught."""
+
+    text: str
+    first: dt.datetime
+    last: dt.datetime
+
+
+def incident(text: str, every: Every) -> Incident:
+    """Read ``2024-03-01..2024-03-05``, both days included; DataError for anything else."""
+    first, dots, last = text.partition("..")
+    if not dots:
+        raise DataError(f"{text!r} is no stretch of time. Write 2024-03-01..2024-03-05.")
+    begin, end = every.moment(first), every.moment(last)
+    if len(last) <= 10:
+        end += dt.timedelta(days=1)
+    if end <= begin:
+        raise DataError(f"{text!r} ends before it begins.")
+    return Incident(text, begin, end)
+
+
+@dataclass(eq=False)
+class Dial:
+    """A number in the monitor file, and the loosest it would have had to be in every window.
+
+    Attributes:
+        check: whose assert it limits.
+        source: the assert.
+        literal: where it stands.
+        needed: per window, the limit at which no element would have failed; infinitely tight where nothing
+            was known.
+    """
+
+    check: Check
+    source: str
+    literal: Literal
+    needed: list[float] = field(default_factory=list)
+
+    @property
+    def is_upper(self) -> bool:
+        """Live values must stay below it."""
+        return self.literal.symbol in ("<=", "<")
+
+    @property
+    def limit(self) -> float:
+        """The limit of today, as it is added to the other side."""
+        return self.literal.factor * self.literal.value
+
+    def fails(self, limit: float) -> NDArray[np.bool_]:
+        """Windows that fail under a limit, shape (windows,)."""
+        needed = np.array(self.needed)
+        return needed > limit if self.is_upper else needed < limit
+
+    def beyond(self, windows: NDArray[np.bool_]) -> float | None:
+        """The tightest limit, in two digits, under which none of these windows fails."""
+        needed = np.array(self.needed)[windows]
+        needed = needed[np.isfinite(needed)]
+        if not len(needed):
+            return None
+        return _rounded(float(needed.max() if self.is_upper else needed.min()), up=self.is_upper)
+
+    def strength(self) -> Floats:
+        """How far every window lies beyond today's limit, in units of how much windows differ; (windows,)."""
+        needed = np.array(self.needed)
+        known = needed[np.isfinite(needed)]
+        spread = float(np.subtract(*np.percentile(known, [75, 25]))) if len(known) else 0.0
+        distance = needed - self.limit if self.is_upper else self.limit - needed
+        return np.where(np.isfinite(distance), distance, -np.inf) / max(spread, abs(self.limit) / 100, 1e-9)
+
+
+class Trial(NamedTuple):
+    """What a limit would have done: alarms outside of incidents, windows that fail there, incidents caught."""
+
+    limit: float
+    alarms: int
+    windows: int
+    caught: int
+
+
+class Proposal(NamedTuple):
+    """What to do with a dial.
+
+    Attributes:
+        dial: the number.
+        now: with today's limit.
+        proposed: with the limit that keeps the budget; today's where that does.
+        tightest: with the tightest limit under which no healthy window fails; None where nothing is known.
+    """
+
+    dial: Dial
+    now: Trial
+    proposed: Trial
+    tightest: Trial | None
+
+    @property
+    def value(self) -> float:
+        """The proposed limit as the file writes it."""
+        return self.dial.literal.factor * self.proposed.limit
+
+
+class Tuning:
+    """Learns from a replay which limits would have kept the budget.
+
+    Of the alarms that the history would have given, the budget bears some. The strongest stay; limits are
+    loosened until the others are silent. Checks that neither page nor file a ticket are left alone.
+
+    Args:
+        replay: over the history; only windows of time have a rate.
+        budget: alarms that the team can bear.
+        known: incidents: alarms in them are wanted, and no reason to loosen a limit.
+        written: numbers in the monitor file.
+    """
+
+    def __init__(
+        self, replay: Replay, budget: AlarmBudget, known: Sequence[Incident], written: Sequence[Literal]
+    ) -> None:
+        if replay.every is None:
+            raise DataError("a budget is a rate, so windows must be times: give every='1h' and a time column.")
+        self._every = replay.every
+        self._budget = budget
+        self.incidents = list(known)
+        self.windows: list[dt.datetime] = []
+        self.fixed: list[tuple[Check, str]] = []
+        self._dials: dict[tuple[str, int], Dial] = {}
+        by_place: dict[Literal, Dial] = {}
+        for check in replay.monitor.checks:
+            if check.severity == "explain":
+                continue
+            for at, one in enumerate(replay.monitor.assertions(check)):
+                literal = _literal_of(one.comparison, one.line, written)
+                if literal is None:
+                    self.fixed.append((check, one.source))
+                else:
+                    self._dials[check.name, at] = by_place.setdefault(literal, Dial(check, one.source, literal))
+        self.dials = list(by_place.values())
+
+    def add(self, step: Step) -> None:
+        """Take in the next window."""
+        self.windows.append(dt.datetime.fromisoformat(step.window))
+        for dial in self.dials:
+            dial.needed.append(-math.inf if dial.is_upper else math.inf)
+        for one in step.verdicts:
+            found = self._dials.get((one.check, one.at))
+            excess = one.judgement.excess
+            if found is None or not math.isfinite(excess):
+                continue
+            if found.is_upper:
+                found.needed[-1] = max(found.needed[-1], found.limit + excess)
+            else:
+                found.needed[-1] = min(found.needed[-1], found.limit - excess)
+
+    @property
+    def bears(self) -> float:
+        """Alarms that the budget allows for a history of this length."""
+        return self._budget.pages * len(self.windows) * self._every.seconds / self._budget.seconds
+
+    def proposals(self) -> list[Proposal]:
+        """One for every number, in the order of the file."""
+        healthy = ~self._in_incidents()
+        silenced = healthy & ~self._kept(healthy)
+        found = []
+        for dial in sorted(self.dials, key=lambda one: one.literal.start):
+            limit = dial.limit
+            if (dial.fails(limit) & silenced).any():
+                limit = dial.beyond(silenced) or limit
+            tightest = dial.beyond(healthy)
+            found.append(
+                Proposal(
+                    dial,
+                    self._trial(dial, dial.limit, healthy),
+                    self._trial(dial, limit, healthy),
+                    None if tightest is None else self._trial(dial, tightest, healthy),
+                )
+            )
+        return found
+
+    def alarms(self, limits: Sequence[tuple[Dial, float]]) -> int:
+        """Alarms of all checks together outside of incidents, under these limits."""
+        healthy = ~self._in_incidents()
+        fails: dict[str, NDArray[np.bool_]] = {}
+        for dial, limit in limits:
+            fails[dial.check.name] = fails.get(dial.check.name, ~healthy & healthy) | (dial.fails(limit) & healthy)
+        return sum(len(self._episodes(check, fails[name])) for name, check in self._checks.items())
+
+    @property
+    def _checks(self) -> dict[str, Check]:
+        return {dial.check.name: dial.check for dial in self.dials}
+
+    def _trial(self, dial: Dial, limit: float, healthy: NDArray[np.bool_]) -> Trial:
+        fails = dial.fails(limit)
+        caught = sum(bool(fails[self._within(one)].any()) for one in self.incidents)
+        return Trial(limit, len(self._episodes(dial.check, fails & healthy)), int((fails & healthy).sum()), caught)
+
+    def _kept(self, healthy: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Windows of the strongest alarms, as many as the budget bears, shape (windows,)."""
+        episodes: list[tuple[float, list[int]]] = []
+        for check in self._checks.values():
+            dials = [dial for dial in self.dials if dial.check is check]
+            fails = np.any([dial.fails(dial.limit) for dial in dials], axis=0) & healthy
+            strength = np.max([dial.strength() for dial in dials], axis=0)
+            episodes += [(float(strength[one].max()), one) for one in self._episodes(check, fails)]
+        kept = np.zeros(len(self.windows), dtype=bool)
+        for _, windows in sorted(episodes, key=lambda one: one[0], reverse=True)[: math.floor(self.bears)]:
+            kept[windows] = True
+        return kept
+
+    def _episodes(self, check: Check, fails: NDArray[np.bool_]) -> list[list[int]]:
+        """Failing windows, those less than the check's window apart together: one alarm each."""
+        reach = max(1, math.ceil(duration(check.window) / self._every.seconds))
+        found: list[list[int]] = []
+        for at in np.flatnonzero(fails).tolist():
+            if found and at - found[-1][-1] <= reach:
+                found[-1].append(at)
+            else:
+                found.append([at])
+        return found
+
+    def _in_incidents(self) -> NDArray[np.bool_]:
+        found = np.zeros(len(self.windows), dtype=bool)
+        for one in self.incidents:
+            found[self._within(one)] = True
+        return found
+
+    def _within(self, one: Incident) -> NDArray[np.bool_]:
+        return np.array([one.first <= window < one.last for window in self.windows], dtype=bool)
+
+
+def _literal_of(comparison: Comparison, line: int, written: Sequence[Literal]) -> Literal | None:
+    """The number in the file that limits a comparison; None where it is computed."""
+    constant = _constant(comparison.live[1])
+    for one in written:
+        if one.line == line and one.symbol == comparison.direction and one.factor * one.value == constant:
+            return one
+    return None
+
+
+def _constant(node: Node) -> float | None:
+    """What is added to the other side: c of ``c``, ``x + c`` and ``x - c``."""
+    if isinstance(node, Number):
+        return node.value
+    if isinstance(node, Op) and node.symbol in ("+", "-", "neg"):
+        if node.symbol == "neg":
+            inner = _constant(node.operands[0])
+            return None if inner is None else -inner
+        numbers = [one.value for one in node.operands if isinstance(one, Number)]
+        if len(numbers) == 1 and (node.symbol == "+" or isinstance(node.operands[1], Number)):
+            return numbers[0] if node.symbol == "+" else -numbers[0]
+    return None
+
+
+def _rounded(value: float, *, up: bool) -> float:
+    """Two digits, away from what must stay silent."""
+    if value == 0:
+        return 0.0
+    digits = 1 - math.floor(math.log10(abs(value)))
+    scaled = round(value * 10**digits, 6)
+    return float((math.ceil(scaled) if up else math.floor(scaled)) / 10.0**digits)
