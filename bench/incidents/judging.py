@@ -95,17 +95,24 @@ def cases(
                 yield Case(scenario, rows, draw, at, window)
 
 
-def judge(adapter: Adapter, world: World, found: Iterable[Case]) -> Iterator[Judged]:
-    """Every case, judged; in the tool's own environment where it needs one."""
+def judge(adapter: Adapter, world: World, rows: int, found: Iterable[Case]) -> Iterator[Judged]:
+    """Every case, judged; in the tool's own environment where it needs one.
+
+    Args:
+        adapter: of the tool.
+        world: whose reference the tool learns from.
+        rows: of a window, typically.
+        found: what it judges.
+    """
     if adapter.python is None:
         tool = load(adapter.path)
-        tool.prepare(world.reference, world.roles())
+        tool.prepare(world.reference, world.roles(rows))
         for case in found:
             start = time.perf_counter()
             said = tool.judge(case.window)
             yield _judged(adapter, world, case, said._asdict(), time.perf_counter() - start)
     else:
-        yield from _judge_apart(adapter, world, found)
+        yield from _judge_apart(adapter, world, rows, found)
 
 
 def load(path: Path) -> Any:
@@ -120,12 +127,12 @@ def load(path: Path) -> Any:
     return module.Tool()
 
 
-def _judge_apart(adapter: Adapter, world: World, found: Iterable[Case]) -> Iterator[Judged]:
+def _judge_apart(adapter: Adapter, world: World, rows: int, found: Iterable[Case]) -> Iterator[Judged]:
     """Windows as Parquet in a folder, judgements as JSON lines: all that two environments need to share."""
     with tempfile.TemporaryDirectory(prefix="incidents-") as name:
         folder = Path(name)
         world.reference.to_parquet(folder / "reference.parquet")
-        (folder / "roles.json").write_text(json.dumps(world.roles()), encoding="utf-8")
+        (folder / "roles.json").write_text(json.dumps(world.roles(rows)), encoding="utf-8")
         kept = []
         for number, case in enumerate(found):
             case.window.to_parquet(folder / f"{number:06d}.parquet")

@@ -117,7 +117,7 @@ def _odd(judged: list[Judged], is_wrong: object) -> list[Odd]:
     for title, group in groups.items():
         wrong = [one for one in group if is_wrong(one)]
         if wrong:
-            columns, message = ", ".join(wrong[0].ranking[:3]) or "nothing", "; ".join(wrong[0].messages[:2])
+            columns, message = ", ".join(wrong[0].ranking[:3]) or "nothing", "; ".join(wrong[0].messages[:3])
             found.append(
                 Odd(title, Share(len(wrong), len(group)), f"named {columns}" + (f"; {message}" if message else ""))
             )

@@ -78,7 +78,7 @@ def run(adapter: Adapter, world: World, rows: int, options: argparse.Namespace, 
     scenarios = [*incidents(world), *benign(world)]
     skipped: list[str] = []
     found = cases(world, scenarios, rows, seed=options.seed, draws=options.draws, clean=options.clean, skipped=skipped)
-    judged = list(judge(adapter, world, found))
+    judged = list(judge(adapter, world, rows, found))
     for one in skipped:
         report.skip(one)
     report.progress(f"{adapter.name}, {world.name}, {rows:,} rows: {len(judged)} windows", time.perf_counter() - start)

@@ -73,12 +73,12 @@ class World:
             moved[name] = float(np.abs(score(self.model, shuffled) - scores).mean())
         return dict(sorted(moved.items(), key=lambda item: -item[1]))
 
-    def roles(self) -> dict[str, object]:
-        """What a team tells a tool about its columns."""
+    def roles(self, rows: int) -> dict[str, object]:
+        """What a team tells a tool about its columns, and how many rows a window will have."""
         return {
             "name": self.name.replace("-", "_"), "score": SCORE, "decision": DECISION, "threshold": self.threshold,
             "label": self.label, "holdout": HOLDOUT, "id": ID, "time": self.time, "segment": self.segment,
-            "numeric": self.numeric, "categorical": self.categorical,
+            "rows": rows, "numeric": self.numeric, "categorical": self.categorical,
         }  # fmt: skip
 
 

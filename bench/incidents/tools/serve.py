@@ -22,7 +22,10 @@ def main(adapter: Path, folder: Path) -> None:
     for path in sorted(folder.glob("[0-9]*.parquet")):
         window = pd.read_parquet(path)
         start = time.perf_counter()
-        said = tool.judge(window)._asdict()
+        try:
+            said = tool.judge(window)._asdict()
+        except Exception as error:  # a run that breaks is noticed too, though it names no column
+            said = {"alarm": True, "ranking": [], "messages": [f"raised {type(error).__name__}: {error}"[:300]]}
         said["seconds"] = time.perf_counter() - start
         print(json.dumps({"window": int(path.stem), **said}), flush=True)
 

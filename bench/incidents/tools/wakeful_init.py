@@ -26,6 +26,6 @@ class Tool:
 
     def judge(self, window: pd.DataFrame) -> Judgement:
         report = self.monitor.test(window)
-        causes = [cause.column for cause in report.explanation]
-        alarms = [one for one in report.failed if one.severity != "explain"]
-        return Judgement(report.alarm, list(dict.fromkeys(causes)), [one.judgement.message for one in alarms])
+        alarms = [one.judgement.message for one in report.failed if one.severity != "explain"]
+        columns = dict.fromkeys(cause.column for cause in report.explanation)
+        return Judgement(report.alarm, list(columns), alarms + [cause.text for cause in report.explanation])
