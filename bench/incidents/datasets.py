@@ -20,23 +20,37 @@ class DataSet(NamedTuple):
         files: what it is read from, by name.
         read: from the paths of these files to a data frame.
         label: column with the outcome, 0 or 1.
-        time: column by which rows are in true order.
+        time: column by which rows are in true order, if it is known.
         every: length of a window in time order, as pandas names it (W, MS, QS).
         segment: column whose values are parts of the traffic, if there is one.
+        calendar: columns that a model trained on a part of the year cannot use; left out in time order.
     """
 
     name: str
     files: tuple[str, ...]
     read: Callable[..., pd.DataFrame]
     label: str
-    time: str
+    time: str | None
     every: str
     segment: str | None = None
+    calendar: tuple[str, ...] = ()
 
     def load(self, folders: Sequence[Path] = FOLDERS) -> pd.DataFrame:
         """The rows, in order of time; FileNotFoundError names a file that is in none of the folders."""
         rows = self.read(*(find(file, folders) for file in self.files))
-        return rows.sort_values(self.time, kind="stable").reset_index(drop=True)
+        return rows if self.time is None else rows.sort_values(self.time, kind="stable").reset_index(drop=True)
+
+
+def own(path: Path, label: str, time: str | None, every: str, segment: str | None, ignored: Sequence[str]) -> DataSet:
+    """A data set that is not among ours: a Parquet or CSV file with a column of outcomes, 0 or 1."""
+
+    def read(path: Path) -> pd.DataFrame:
+        rows = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        if time is not None:
+            rows[time] = pd.to_datetime(rows[time])
+        return rows.drop(columns=list(ignored)).dropna(subset=label)
+
+    return DataSet(path.stem, (str(path.resolve()),), read, label, time, every, segment)
 
 
 def find(file: str, folders: Sequence[Path]) -> Path:
@@ -84,7 +98,9 @@ DATA_SETS = {
     one.name: one
     for one in (
         DataSet("loans", ("lending_club.parquet",), loans, "defaulted", "issue_d", "MS", "home_ownership"),
-        DataSet("bikes", ("bike_sharing_hourly.parquet",), bikes, "high_demand", "timestamp", "W"),
+        DataSet(
+            "bikes", ("bike_sharing_hourly.parquet",), bikes, "high_demand", "timestamp", "W", None, ("season", "mnth")
+        ),
         DataSet("weather", ("noaa_weather.parquet",), weather, "rain", "day", "QS"),
         DataSet("flights", ("flights.csv.zip", "weather.csv"), flights, "late", "time_hour", "W", "origin"),
     )

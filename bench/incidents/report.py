@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from judging import Judged
-from results import Odd, false_alarms, figures, misnamed, missed
+from results import History, Odd, false_alarms, figures, misnamed, missed
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,8 +19,19 @@ class Reporter:
     def skip(self, what: str) -> None:
         self.console.print(f"[bold yellow]SKIPPED[/bold yellow] {escape(what)}")
 
-    def progress(self, what: str, seconds: float) -> None:
-        self.console.print(f"{escape(what)} in {seconds:.0f} s", style="dim")
+    def note(self, what: str) -> None:
+        self.console.print(escape(what), style="dim")
+
+    def history(self, tool: str, world: str, found: History) -> None:
+        """Alarms of a time without an incident, one by one."""
+        self.console.print(
+            f"[bold]{tool}, {world}[/bold]: {len(found.alarms)} of {found.windows} windows alarmed in "
+            f"{found.years:.1f} years without an incident: {found.per_year:.1f} alarms a year"
+        )
+        for one in found.alarms:
+            self.console.print(f"  {one.scenario} ({one.rows:,} rows): named {', '.join(one.ranking[:3]) or 'nothing'}")
+            for message in one.messages[:4]:
+                self.console.print(f"      {escape(message)}", style="dim")
 
     def figures(self, judged: list[Judged]) -> None:
         """A table of the figures, per tool and size of window: each world, then all."""

@@ -108,6 +108,24 @@ def false_alarms(judged: list[Judged]) -> list[Odd]:
     return _odd([one for one in judged if one.kind != "incident"], lambda one: one.alarm)
 
 
+class History(NamedTuple):
+    """Consecutive windows of a world in time order, in which nothing was broken on purpose.
+
+    Attributes:
+        windows: how many.
+        years: that they span.
+        alarms: the windows that a tool alarmed.
+    """
+
+    windows: int
+    years: float
+    alarms: list[Judged]
+
+    @property
+    def per_year(self) -> float:
+        return len(self.alarms) / self.years
+
+
 def _odd(judged: list[Judged], is_wrong: object) -> list[Odd]:
     assert callable(is_wrong)
     groups: dict[str, list[Judged]] = {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worlds import DECISION, HELD_OUT, HOLDOUT, ID, SCORE, Floats, World, score
 
 Rng = np.random.Generator
-Kind = Literal["clean", "benign", "incident"]
+Kind = Literal["clean", "benign", "incident", "history"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Scenario:
 
     Attributes:
         name: with its parameters.
-        kind: clean, benign (a monitor must stay silent) or incident (it must not).
+        kind: clean or benign (a monitor must stay silent), incident (it must not), or history (time as it went).
         what: the row of the catalogue that it belongs to.
         culprit: columns, any of which is the right one to name; empty where there is none.
         weights: of live rows, shape (rows,), ≥ 0: which of them come.

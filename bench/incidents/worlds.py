@@ -85,9 +85,11 @@ class World:
 def build(data: DataSet, rows: pd.DataFrame, *, in_time: bool = False, seed: int = 0) -> World:
     """A world of a data set's rows; ``in_time`` leaves them in order, else they are shuffled by ``seed``."""
     rows = plain(rows, data.label, data.time)
-    if not in_time:
-        rows = rows.sample(frac=1, random_state=seed).head(MOST_SHUFFLED).drop(columns=data.time)
-        rows = rows.reset_index(drop=True)
+    if in_time:
+        rows = rows.drop(columns=list(data.calendar))
+    else:
+        rows = rows.sample(frac=1, random_state=seed).head(MOST_SHUFFLED)
+        rows = rows.drop(columns=data.time or []).reset_index(drop=True)
     features = [name for name in rows.columns if name not in (data.label, data.time)]
     cuts = [int(len(rows) * share) for share in (TRAINING, TRAINING + REFERENCE)]
     training, reference, live = rows[: cuts[0]], rows[cuts[0] : cuts[1]].copy(), rows[cuts[1] :]
@@ -103,13 +105,15 @@ def build(data: DataSet, rows: pd.DataFrame, *, in_time: bool = False, seed: int
     )  # fmt: skip
 
 
-def plain(rows: pd.DataFrame, label: str, time: str) -> pd.DataFrame:
+def plain(rows: pd.DataFrame, label: str, time: str | None) -> pd.DataFrame:
     """Numbers as floats, all else as text, so that a gap can be made in any column."""
-    features = rows.drop(columns=[label, time])
+    apart = [name for name in (label, time) if name is not None]
+    features = rows.drop(columns=apart)
     numbers = features.select_dtypes(["number", "bool"]).astype("float64")
     texts = features.drop(columns=numbers.columns)
-    texts = texts.astype("object").where(texts.notna(), None)
-    return pd.concat([numbers, texts, rows[[label]].astype("float64"), rows[[time]]], axis=1)
+    texts = texts.apply(lambda column: column.map(str, na_action="ignore").astype("object"))
+    texts = texts.where(texts.notna(), None)
+    return pd.concat([numbers, texts, rows[apart].astype({label: "float64"})], axis=1)
 
 
 def classifier(rows: pd.DataFrame, features: list[str], label: str, **options: int) -> Pipeline:
