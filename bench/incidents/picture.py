@@ -40,7 +40,7 @@ def _panel(points: pd.DataFrame, wrong: str) -> Any:
     size = alt.Scale(domain=list(SIZES), range=list(SIZES.values()))
     return (
         alt.Chart(points)
-        .mark_circle(opacity=0.75)
+        .mark_point(filled=True, opacity=0.75)
         .encode(
             x=axis,
             y=alt.Y("caught:Q", title="incident windows caught (%)", scale=alt.Scale(domain=[0, 100])),

@@ -51,7 +51,8 @@ class Reporter:
         self.console.print(table)
 
     def details(self, judged: list[Judged]) -> None:
-        """Every scenario that a tool did not master."""
+        """Every scenario that a tool did not master, tool after tool."""
+        judged = [one for _, found in _grouped(judged) for one in found]
         for title, odd in (
             ("Missed", missed(judged)),
             ("Wrong culprit", misnamed(judged)),

@@ -107,7 +107,10 @@ def worlds(options: argparse.Namespace, report: Reporter) -> Iterator[World]:
         except FileNotFoundError as error:
             report.skip(f"world {name}: {error}")
             continue
-        yield build(data, rows, in_time=name.endswith(IN_TIME), seed=options.seed)
+        world = build(data, rows, in_time=name.endswith(IN_TIME), seed=options.seed)
+        if world.left_out:
+            report.skip(f"columns of {name} that no model can use: {', '.join(world.left_out)}")
+        yield world
 
 
 def run(adapter: Adapter, world: World, rows: int, options: argparse.Namespace, report: Reporter) -> list[Judged]:

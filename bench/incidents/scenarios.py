@@ -177,7 +177,7 @@ def mixes(world: World, columns: Columns) -> Iterator[Scenario]:
 
 def answers(world: World, columns: Columns) -> Iterator[Scenario]:
     culprit = frozenset({SCORE})
-    usual = round(float(world.reference[world.label].mean()), 2)
+    usual = float(f"{world.reference[world.label].mean():.2g}")
     for value, share, what in (
         (0.3, 1.0, "constant score"), (np.nan, 0.05, "NaN score"), (usual, 0.05, "fallback score"),
         (np.nan, 0.2, "a filter empties answers"),

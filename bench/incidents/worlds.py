@@ -39,6 +39,7 @@ class World:
         model: the classifier in production.
         old: an earlier, cruder version of it.
         every: length of a window in time order.
+        left_out: columns of the data that no model can use.
     """
 
     name: str
@@ -52,6 +53,7 @@ class World:
     model: Pipeline = field(repr=False)
     old: Pipeline = field(repr=False)
     every: str
+    left_out: list[str]
 
     @property
     def numeric(self) -> list[str]:
@@ -90,6 +92,8 @@ def build(data: DataSet, rows: pd.DataFrame, *, in_time: bool = False, seed: int
     else:
         rows = rows.sample(frac=1, random_state=seed).head(MOST_SHUFFLED)
         rows = rows.drop(columns=data.time or []).reset_index(drop=True)
+    unusable = [name for name in rows.columns if name not in (data.label, data.time) and not is_usable(rows[name])]
+    rows = rows.drop(columns=unusable)
     features = [name for name in rows.columns if name not in (data.label, data.time)]
     cuts = [int(len(rows) * share) for share in (TRAINING, TRAINING + REFERENCE)]
     training, reference, live = rows[: cuts[0]], rows[cuts[0] : cuts[1]].copy(), rows[cuts[1] :]
@@ -101,7 +105,7 @@ def build(data: DataSet, rows: pd.DataFrame, *, in_time: bool = False, seed: int
     return World(
         data.name + ("-in-time" if in_time else ""), features, data.label, data.segment,
         data.time if in_time else None, reference.reset_index(drop=True), live.reset_index(drop=True),
-        threshold, model, old, data.every,
+        threshold, model, old, data.every, unusable,
     )  # fmt: skip
 
 
@@ -114,6 +118,12 @@ def plain(rows: pd.DataFrame, label: str, time: str | None) -> pd.DataFrame:
     texts = texts.apply(lambda column: column.map(str, na_action="ignore").astype("object"))
     texts = texts.where(texts.notna(), None)
     return pd.concat([numbers, texts, rows[apart].astype({label: "float64"})], axis=1)
+
+
+def is_usable(values: pd.Series) -> bool:
+    """No constant, and no text that is another in most rows, as are identifiers, free text and times."""
+    most = len(values) if pd.api.types.is_numeric_dtype(values) else len(values) / 10
+    return 1 < values.nunique() <= most
 
 
 def classifier(rows: pd.DataFrame, features: list[str], label: str, **options: int) -> Pipeline:
