@@ -95,13 +95,13 @@ def worlds(options: argparse.Namespace, report: Reporter) -> Iterator[World]:
     """The worlds that were asked for and whose data are here."""
     known = DATA_SETS
     if options.own is not None:
-        data = own(options.own, options.label, options.time, options.every, options.segment, options.ignore)
-        known = {data.name: data}
-        wanted = [data.name] + ([data.name + IN_TIME] if options.time else [])
+        mine = own(options.own, options.label, options.time, options.every, options.segment, options.ignore)
+        known = {mine.name: mine}
+        wanted = [mine.name] + ([mine.name + IN_TIME] if options.time else [])
     for name in options.world or list(DATA_SETS) if options.own is None else wanted:
-        data = known.get(name.removesuffix(IN_TIME))
-        if data is None:
+        if name.removesuffix(IN_TIME) not in known:
             raise SystemExit(f"--world {name}: not one of {', '.join(known)}, with or without {IN_TIME}")
+        data = known[name.removesuffix(IN_TIME)]
         try:
             rows = data.load((*options.data, *FOLDERS))
         except FileNotFoundError as error:
@@ -116,6 +116,9 @@ def worlds(options: argparse.Namespace, report: Reporter) -> Iterator[World]:
 def run(adapter: Adapter, world: World, rows: int, options: argparse.Namespace, report: Reporter) -> list[Judged]:
     """One tool in one iid world on windows of one size."""
     start = time.perf_counter()
+    if rows > len(world.live):
+        report.skip(f"world {world.name} at {rows:,} rows: its live part has {len(world.live):,}")
+        return []
     number = {"draws": options.draws, "clean": options.clean}
     if adapter.environment is not None and not options.in_full:
         number = {name: min(most, MOST_APART[name]) for name, most in number.items()}

@@ -91,8 +91,8 @@ def gaps(world: World, columns: Columns) -> Iterator[Scenario]:
             yield _of(name, f"{name} null -> 0", "null replaced", to.everywhere(name, to.filled(0)))
             yield _of(name, f"{name} null -> mean", "null replaced", to.everywhere(name, to.filled(mean)))
     for name in columns.continuous[:MOST_COLUMNS]:
-        mean = to.constant(float(world.reference[name].mean()))
-        yield _of(name, f"{name} at its mean in 10%", "null replaced", to.somewhere(name, mean, 0.1))
+        at_mean = to.constant(float(world.reference[name].mean()))
+        yield _of(name, f"{name} at its mean in 10%", "null replaced", to.somewhere(name, at_mean, 0.1))
 
 
 def codes(world: World, columns: Columns) -> Iterator[Scenario]:
