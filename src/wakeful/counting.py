@@ -8,14 +8,14 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from wakeful import encoding
-from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins, halves
+from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counts import Counts, Layout
 from wakeful.model import Column
+from wakeful.tally import Sliced, count_numbers, tabulate
 
 __all__ = ["Batch", "Derivation", "RowBatch", "count", "encode"]
 
 _UNIT = 2.0**20  # fixed-point steps per unit in the sums of the outcome table
-_CHUNK = 12_288  # values at a time: what is computed in between fits into the cache, and below malloc's mmap
 _FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
 
@@ -109,7 +109,7 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         for name in model.segments
     ]
     table = counts.table
-    table[:, :1] = _tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
+    table[:, :1] = tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
     for column in layout.counted:
         values = encode(layout, batch, column, derived)
         place = layout.cells[column.name]
@@ -118,17 +118,6 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         answers = encode(layout, batch, model.score, derived)
         table[:, layout.outcome_start :] = _count_outcomes(layout, batch, answers, where)
     return counts
-
-
-_Where: TypeAlias = list[tuple[Ints, int]]  # per segment: the slice of every row, and how many slices
-
-
-def _tabulate(where: _Where, index: Ints, width: int, weights: Floats | None = None) -> Floats:
-    """Rows (or weights) per slice and index, shape (slices, width)."""
-    parts = [np.bincount(index, weights, minlength=width)[None]]
-    for codes, size in where:
-        parts.append(np.bincount(codes * width + index, weights, minlength=size * width).reshape(size, width))
-    return np.concatenate(parts).astype(float)
 
 
 def _absent(layout: Layout, batch: Batch) -> frozenset[str]:
@@ -154,38 +143,14 @@ def encode(layout: Layout, batch: Batch, column: Column, derived: Mapping[str, D
     return batch.categories(column.source, bins)
 
 
-def _count_column(bins: Bins, values: Any, where: _Where) -> Floats:
+def _count_column(bins: Bins, values: Any, where: Sliced) -> Floats:
     """All counts of one column, shape (slices, cells of the column)."""
     if isinstance(bins, CategoryBins):
-        return _tabulate(where, values.astype(np.intp), bins.size + 2)
-    parts = range(0, max(len(values), 1), _CHUNK)
-    return sum(
-        (_count_numbers(bins, values[at : at + _CHUNK], [(codes[at : at + _CHUNK], n) for codes, n in where]))
-        for at in parts
-    )  # type: ignore[return-value]  # at least one part
+        return tabulate(where, values.astype(np.intp), bins.size + 2)
+    return count_numbers(bins, values, where)
 
 
-def _count_numbers(bins: NumericBins, values: Floats, where: _Where) -> Floats:
-    """All counts of a numeric column, shape (slices, cells of the column)."""
-    cells, prints = bins.size + 2, bins.fingerprints
-    joint = bins.cells(values).astype(np.intp)
-    joint *= prints
-    joint += bins.fingerprint(values)
-    table = _tabulate(where, joint, cells * prints).reshape(-1, cells, prints)
-    spread = table[:, : bins.size][:, ~bins.is_single].sum(axis=1)
-    steps = bins.fixed_point(values)
-    sums = [_totals(where, weights) for weights in (steps, *halves(np.square(steps)))]
-    return np.concatenate([table.sum(axis=2), spread, *sums], axis=1)
-
-
-def _totals(where: _Where, weights: Floats) -> Floats:
-    """Sum of weights per slice, shape (slices, 1)."""
-    if not where:
-        return np.array([[weights.sum()]])
-    return _tabulate(where, np.zeros(len(weights), dtype=np.intp), 1, weights)
-
-
-def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: _Where) -> Floats:
+def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: Sliced) -> Floats:
     """The outcome table of every slice, flattened, shape (slices, cells of the table)."""
     model = layout.model
     cohorts, flags, width, truths, _ = layout.outcome_shape
@@ -201,7 +166,7 @@ def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: _Where) -
     place = ((cohort * flags + flagged) * width + cells.astype(np.intp)) * truths + truth
     size = cohorts * flags * width * truths
     statistics = [None, *(np.rint(one * _UNIT) for one in sums)]
-    table = np.stack([_tabulate(where, place, size, weights) for weights in statistics], axis=2)
+    table = np.stack([tabulate(where, place, size, weights) for weights in statistics], axis=2)
     return table.reshape(len(table), -1)
 
 
