@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from wakeful import encoding
 from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counts import Counts, Layout
 from wakeful.model import Column
-from wakeful.tally import Sliced, count_numbers, tabulate
+from wakeful.tally import Sliced, blocks, count_numbers, tabulate
 
 __all__ = ["Batch", "Derivation", "RowBatch", "count", "encode"]
 
@@ -150,64 +150,101 @@ def _count_column(bins: Bins, values: Any, where: Sliced) -> Floats:
     return count_numbers(bins, values, where)
 
 
+class _Answers(NamedTuple):
+    """Some rows' answers and what is known of them, shape (n,) each.
+
+    Attributes:
+        answers: of the model: numbers, or cells.
+        cells: those of the answers.
+        labels: numbers, or cells for classes.
+        decided: 1 where the model's decision flags the row, 0 where it does not, anything else unknown; None
+            where only the threshold tells.
+        cohort: place on the outcome table's first axis.
+    """
+
+    answers: Any
+    cells: Any
+    labels: Any
+    decided: Floats | None
+    cohort: Ints | None
+
+    def part(self, rows: slice) -> _Answers:
+        """The same of some of the rows."""
+        parts: list[Any] = [None if one is None else one[rows] for one in self]
+        return _Answers(*parts)
+
+
 def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: Sliced) -> Floats:
     """The outcome table of every slice, flattened, shape (slices, cells of the table)."""
-    model = layout.model
+    model, bins = layout.model, layout.bins[layout.model.score.name]
+    asked = _Answers(
+        answers,
+        bins.cells(answers) if isinstance(bins, NumericBins) else answers,
+        _classes(layout, batch) if model.task == "multiclass" else _labels(layout, batch),
+        batch.numbers(model.decision) if model.decision is not None and batch.has(model.decision) else None,
+        _cohort(batch, model.holdout),
+    )
+    parts = [_count_answers(layout, asked.part(rows), part) for rows, part in blocks(len(batch), where)]
+    return sum(parts)  # type: ignore[return-value]  # at least one part
+
+
+def _count_answers(layout: Layout, some: _Answers, where: Sliced) -> Floats:
+    """The outcome table of a block of rows, shape (slices, cells of the table)."""
     cohorts, flags, width, truths, _ = layout.outcome_shape
-    cohort = _cohort(batch, model.holdout)
-    bins = layout.bins[model.score.name]
-    cells = bins.cells(answers) if isinstance(bins, NumericBins) else answers
-    if model.task == "binary":
-        flagged, truth, sums = _binary(layout, batch, answers)
-    elif model.task == "regression":
-        flagged, truth, sums = _regression(layout, batch, answers)
-    else:
-        flagged, truth, sums = _multiclass(layout, batch)
-    place = ((cohort * flags + flagged) * width + cells.astype(np.intp)) * truths + truth
+    flagged, truth, sums = _OUTCOMES[layout.model.task](layout, some)
+    place = some.cells.astype(np.intp)
+    if flagged is not None or some.cohort is not None:
+        place += (flags * (0 if some.cohort is None else some.cohort) + (0 if flagged is None else flagged)) * width
+    place *= truths
+    place += truth
     size = cohorts * flags * width * truths
     statistics = [None, *(np.rint(one * _UNIT) for one in sums)]
     table = np.stack([tabulate(where, place, size, weights) for weights in statistics], axis=2)
     return table.reshape(len(table), -1)
 
 
-_Outcome: TypeAlias = tuple[Any, Ints, list[Floats]]  # flagged, truth, and what is summed
+_Outcome: TypeAlias = tuple[Any, Ints, list[Floats]]  # flagged, if any may be; truth; and what is summed
 
 
-def _binary(layout: Layout, batch: Batch, scores: Floats) -> _Outcome:
-    model = layout.model
-    labels = _labels(layout, batch)
-    truth = np.select([labels == 0, labels == 1, np.isnan(labels)], [0, 1, 2], default=3)
-    flagged = np.zeros(len(batch), dtype=bool)
-    if model.threshold is not None:
-        flagged = np.isfinite(scores) & (scores >= model.threshold)
-    if model.decision is not None and batch.has(model.decision):
-        decided = batch.numbers(model.decision)
-        flagged = np.where(np.isin(decided, (0.0, 1.0)), decided == 1.0, flagged)
-    p = np.clip(np.nan_to_num(scores, nan=0.5, posinf=0.5, neginf=0.5), 0.0, 1.0)
+def _binary(layout: Layout, some: _Answers) -> _Outcome:
+    scores, labels, threshold = some.answers, some.labels, layout.model.threshold
+    positive, usable = labels == 1, np.isfinite(scores)
+    truth = np.where(positive, 1, np.where(labels == 0, 0, np.where(np.isnan(labels), 2, 3)))
+    flagged = None if threshold is None else usable & (scores >= threshold)
+    if some.decided is not None:
+        undecided = False if flagged is None else flagged
+        flagged = np.where(np.isin(some.decided, (0.0, 1.0)), some.decided == 1.0, undecided)
+    p = np.where(usable, np.clip(scores, 0.0, 1.0), 0.5)
     tiny = np.finfo(float).eps  # as scikit-learn's log_loss clips
-    right = np.clip(np.where(truth == 1, p, 1.0 - p), tiny, 1.0)
+    right = np.maximum(np.where(positive, p, 1.0 - p), tiny)
     return flagged, truth, [p, p * p, -np.log(right)]
 
 
-def _regression(layout: Layout, batch: Batch, predictions: Floats) -> _Outcome:
-    labels = _labels(layout, batch)
+def _regression(layout: Layout, some: _Answers) -> _Outcome:
+    predictions, labels = some.answers, some.labels
     truth = np.select([np.isfinite(labels), np.isnan(labels)], [0, 1], default=2)
     usable = np.isfinite(labels) & np.isfinite(predictions)
-    error = np.subtract(predictions, labels, where=usable, out=np.zeros(len(batch)))
+    error = np.subtract(predictions, labels, where=usable, out=np.zeros(len(labels)))
     e = np.clip(error / layout.error_scale, -_FAR, _FAR)
     y = np.clip(np.where(usable, labels - layout.label_center, 0.0) / layout.label_scale, -_FAR, _FAR)
-    sums = [e, np.abs(e), e**2, e**4, y, y**2, y**4, e**2 * y**2]
-    return np.zeros(len(batch), dtype=bool), truth, sums
+    return None, truth, [e, np.abs(e), e**2, e**4, y, y**2, y**4, e**2 * y**2]
 
 
-def _multiclass(layout: Layout, batch: Batch) -> _Outcome:
-    bins = layout.bins[layout.model.score.name]
-    label = layout.model.label
+def _multiclass(layout: Layout, some: _Answers) -> _Outcome:
+    return None, some.labels, []
+
+
+_OUTCOMES: dict[str, Callable[[Layout, _Answers], _Outcome]] = {
+    "binary": _binary,
+    "regression": _regression,
+    "multiclass": _multiclass,
+}
+
+
+def _classes(layout: Layout, batch: Batch) -> Ints:
+    bins, label = layout.bins[layout.model.score.name], layout.model.label
     assert isinstance(bins, CategoryBins)
-    truth = np.full(len(batch), bins.size)
-    if label is not None and batch.has(label):
-        truth = batch.categories(label, bins)
-    return np.zeros(len(batch), dtype=bool), truth, []
+    return batch.categories(label, bins) if label is not None and batch.has(label) else np.full(len(batch), bins.size)
 
 
 def _labels(layout: Layout, batch: Batch) -> Floats:
@@ -215,16 +252,9 @@ def _labels(layout: Layout, batch: Batch) -> Floats:
     return batch.numbers(label) if label is not None and batch.has(label) else np.full(len(batch), np.nan)
 
 
-def _cohort(batch: Batch, holdout: str | None) -> Ints:
-    """0 where nothing is said of a holdout, 1 where a row is not held out, 2 where it is."""
+def _cohort(batch: Batch, holdout: str | None) -> Ints | None:
+    """0 where nothing is said of a holdout, 1 where a row is not held out, 2 where it is; None without one."""
     if holdout is None or not batch.has(holdout):
-        return np.zeros(len(batch), dtype=np.intp)
+        return None
     said = batch.numbers(holdout)
     return np.where(np.isnan(said), 0, np.where(said == 1.0, 2, 1)).astype(np.intp)
-
-
-def _is_one(batch: Batch, name: str | None) -> Any:
-    """Where a yes-or-no column says yes; missing is no."""
-    if name is None or not batch.has(name):
-        return np.zeros(len(batch), dtype=bool)
-    return batch.numbers(name) == 1.0

@@ -5,16 +5,17 @@ Every way of counting here gives the same vector; they differ in what they are f
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wakeful.bins import HALF, RAISED, Floats, Ints, NumericBins, halves
 
-__all__ = ["BLOCK", "Sliced", "count_numbers", "tabulate"]
+__all__ = ["Sliced", "blocks", "count_numbers", "tabulate"]
 
-BLOCK = 16_384  # values at a time: what is computed in between stays in the second-level cache
+BLOCK = 32_768  # values at a time: what is computed in between stays in the second-level cache
 _FEW = 256  # values: less than a block is worth
 _WIDEST = 4096  # range of whole numbers that are counted before they are binned
 _SAMPLE = 64  # values that tell whether a column may hold whole numbers only
@@ -26,9 +27,14 @@ Sliced: TypeAlias = list[tuple[Ints, int]]  # per segment: the slice of every ro
 
 
 class _Tally(NamedTuple):
-    """What is counted of the finite values of a column: rows per bin and fingerprint, and the three sums."""
+    """What is counted of the finite values of a column.
 
-    table: NDArray[np.generic]
+    Attributes:
+        table: rows per bin and fingerprint, whole numbers, shape (bins, fingerprints).
+        sums: of steps, and of both halves of their squares, shape (3,).
+    """
+
+    table: Any
     sums: Floats
 
 
@@ -41,19 +47,24 @@ def count_numbers(bins: NumericBins, values: Floats, where: Sliced) -> Floats:
         where: the slices of every row.
     """
     if where:
-        parts = range(0, max(len(values), 1), BLOCK)
-        return sum(  # type: ignore[return-value]  # at least one part
-            _in_slices(bins, values[at : at + BLOCK], [(codes[at : at + BLOCK], n) for codes, n in where])
-            for at in parts
-        )
-    finite, missing = values, 0
-    if len(values) and not np.isfinite(values.max() - values.min()):
-        finite = values[np.isfinite(values)]
+        return sum(_in_slices(bins, values[part], slices) for part, slices in blocks(len(values), where))  # type: ignore[return-value]
+    missing = lost = 0
+    finite = np.isfinite(values)
+    if finite.all():
+        table, sums = _tally(bins, values)
+    else:
         missing = int(np.count_nonzero(np.isnan(values)))
-    table, sums = _tally(bins, finite)
+        lost = len(values) - int(np.count_nonzero(finite))
+        table, sums = _tally_of_finite(bins, values, finite, lost)
     spread = table[~bins.is_single].sum(axis=0)
-    lost = [missing, len(values) - len(finite) - missing]
-    return np.concatenate([table.sum(axis=1), lost, spread, sums])[None].astype(float)
+    return np.concatenate([table.sum(axis=1), [missing, lost - missing], spread, sums])[None].astype(float)
+
+
+def blocks(rows: int, where: Sliced) -> Iterator[tuple[slice, Sliced]]:
+    """Parts of so many rows, at least one, each with the slices of its rows."""
+    for start in range(0, max(rows, 1), BLOCK):
+        part = slice(start, start + BLOCK)
+        yield part, [(codes[part], size) for codes, size in where]
 
 
 def tabulate(where: Sliced, index: Ints, width: int, weights: Floats | None = None) -> Floats:
@@ -69,6 +80,16 @@ def _tally(bins: NumericBins, values: Floats) -> _Tally:
         return _weighted(bins, values, np.ones(len(values)))
     repeated = _whole_numbers(values)
     return _in_blocks(bins, values) if repeated is None else _weighted(bins, *repeated)
+
+
+def _tally_of_finite(bins: NumericBins, values: Floats, finite: NDArray[np.bool_], lost: int) -> _Tally:
+    """The tally of the finite values: the others count as the first of them, then come off again."""
+    if lost == len(values):
+        return _weighted(bins, values[:0], np.zeros(0))
+    stand_in = values[finite.argmax()]
+    all_of_them = _tally(bins, np.where(finite, values, stand_in))
+    stood_in = _weighted(bins, np.array([stand_in]), np.array([lost]))
+    return _Tally(all_of_them.table - stood_in.table, all_of_them.sums - stood_in.sums)
 
 
 def _weighted(bins: NumericBins, values: Floats, times: Floats) -> _Tally:
