@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wakeful.bins import HALF, RAISED, Floats, Ints, NumericBins, halves
 
@@ -48,16 +47,14 @@ def count_numbers(bins: NumericBins, values: Floats, where: Sliced) -> Floats:
     """
     if where:
         return sum(_in_slices(bins, values[part], slices) for part, slices in blocks(len(values), where))  # type: ignore[return-value]
-    missing = lost = 0
-    finite = np.isfinite(values)
-    if finite.all():
-        table, sums = _tally(bins, values)
-    else:
-        missing = int(np.count_nonzero(np.isnan(values)))
-        lost = len(values) - int(np.count_nonzero(finite))
-        table, sums = _tally_of_finite(bins, values, finite, lost)
+    lost = values[:0]
+    if not np.isfinite(values.sum()):  # finite numbers, too, may have such a sum: that costs time only
+        gone = np.flatnonzero(~np.isfinite(values))
+        lost = values[gone]
+    table, sums = _tally(bins, values) if not len(lost) else _tally_without(bins, values, gone)
     spread = table[~bins.is_single].sum(axis=0)
-    return np.concatenate([table.sum(axis=1), [missing, lost - missing], spread, sums])[None].astype(float)
+    missing = np.count_nonzero(np.isnan(lost))
+    return np.concatenate([table.sum(axis=1), [missing, len(lost) - missing], spread, sums])[None].astype(float)
 
 
 def blocks(rows: int, where: Sliced) -> Iterator[tuple[slice, Sliced]]:
@@ -78,18 +75,21 @@ def tabulate(where: Sliced, index: Ints, width: int, weights: Floats | None = No
 def _tally(bins: NumericBins, values: Floats) -> _Tally:
     if len(values) < _FEW:
         return _weighted(bins, values, np.ones(len(values)))
-    repeated = _whole_numbers(values)
-    return _in_blocks(bins, values) if repeated is None else _weighted(bins, *repeated)
+    ends = values.min(), values.max()
+    repeated = _whole_numbers(values, *ends)
+    return _in_blocks(bins, values, *ends) if repeated is None else _weighted(bins, *repeated)
 
 
-def _tally_of_finite(bins: NumericBins, values: Floats, finite: NDArray[np.bool_], lost: int) -> _Tally:
-    """The tally of the finite values: the others count as the first of them, then come off again."""
-    if lost == len(values):
+def _tally_without(bins: NumericBins, values: Floats, gone: Ints) -> _Tally:
+    """The tally of all values but those ``gone``, which count as one of the others and then come off again."""
+    if len(gone) == len(values):
         return _weighted(bins, values[:0], np.zeros(0))
-    stand_in = values[finite.argmax()]
-    all_of_them = _tally(bins, np.where(finite, values, stand_in))
-    stood_in = _weighted(bins, np.array([stand_in]), np.array([lost]))
-    return _Tally(all_of_them.table - stood_in.table, all_of_them.sums - stood_in.sums)
+    stand_in = values[np.isfinite(values).argmax()]
+    filled = values.copy()
+    filled[gone] = stand_in
+    table, sums = _tally(bins, filled)
+    less = _weighted(bins, np.array([stand_in]), np.array([float(len(gone))]))
+    return _Tally(table - less.table, sums - less.sums)
 
 
 def _weighted(bins: NumericBins, values: Floats, times: Floats) -> _Tally:
@@ -101,29 +101,27 @@ def _weighted(bins: NumericBins, values: Floats, times: Floats) -> _Tally:
     return _Tally(table.reshape(bins.size, bins.fingerprints), np.array(sums))
 
 
-def _whole_numbers(values: Floats) -> tuple[Floats, Floats] | None:
+def _whole_numbers(values: Floats, low: float, high: float) -> tuple[Floats, Floats] | None:
     """Each of the values and how often it occurs; None where they are not whole numbers of a narrow range."""
     sample = values[:: len(values) // _SAMPLE]
     if (np.rint(sample) != sample).any():
         return None
-    low, high = values.min(), values.max()
     if high - low >= _WIDEST or abs(low) > 2.0**52 or np.rint(low) != low:
         return None
     times = np.zeros(int(high - low) + 1, dtype=np.intp)
     for at in range(0, len(values), BLOCK):
         above = values[at : at + BLOCK] - low
-        whole = above.astype(np.intp)
-        if not (above == whole).all():
+        if (np.rint(above) != above).any():
             return None
-        times += np.bincount(whole, minlength=len(times))
+        times += np.bincount(above.astype(np.intp), minlength=len(times))
     found = np.flatnonzero(times)
-    return found + low, times[found].astype(float)
+    return found.astype(float) + low, times[found].astype(float)
 
 
-def _in_blocks(bins: NumericBins, values: Floats) -> _Tally:
+def _in_blocks(bins: NumericBins, values: Floats, low: float, high: float) -> _Tally:
     """The tally of many finite values."""
     grid = bins.grid
-    near = grid.near(values)
+    near = values if grid.reach[0] <= low and high <= grid.reach[1] else np.clip(values, *grid.reach)
     table = np.zeros(bins.size * bins.fingerprints, dtype=np.intp)
     steps = upper = squares = 0
     rooms = np.empty((4, min(BLOCK, len(values))))
