@@ -16,7 +16,19 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HALF", "Bins", "Category", "CategoryBins", "Floats", "Ints", "NumericBins", "format_number", "halves"]
+__all__ = [
+    "HALF",
+    "RAISED",
+    "Bins",
+    "Category",
+    "CategoryBins",
+    "Floats",
+    "Grid",
+    "Ints",
+    "NumericBins",
+    "format_number",
+    "halves",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
@@ -25,9 +37,8 @@ Category: TypeAlias = str | int | bool
 _HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplicative hashing, Knuth vol. 3, 6.4
 _TOP_BITS = np.uint64(57)
 _STEPS = 65_536  # the seen range is this many fixed-point steps wide
-_CELLS = 4096  # of a lookup table: it stays in the fastest cache
-_SEARCH = 255  # in a lookup table: this cell does not decide
 _GRID_PAYS = 256  # for fewer values a binary search is faster
+RAISED = 1.5 * 2.0**52  # near it, numbers are 1 apart: adding it rounds, and leaves whole steps in the low bits
 HALF = 2.0**18  # squared steps are summed in two halves
 _REACH = 4 * _STEPS  # a value farther than this many steps, four to eight ranges, is summed as if it were there
 
@@ -76,9 +87,23 @@ class NumericBins:
 
     @cached_property
     def step(self) -> float:
-        """Unit of the fixed-point sums: a power of two, less than 1/32,768 of the seen range."""
+        """Unit of the fixed-point sums: a power of two, less than 1/32,768 of the seen range.
+
+        Where the range is narrow beside its distance from zero, a few units in the last place of its values.
+        """
         spread = min(self.high - self.low, sys.float_info.max) or abs(self.center) or 1.0
-        return float(2.0 ** max(-1000.0, np.ceil(np.log2(spread / _STEPS))))  # its inverse is a number, too
+        finest = max(spread / _STEPS, abs(self.center) * 2.0**-50, 2.0**-1000)  # its inverse is a number, too
+        return float(2.0 ** np.ceil(np.log2(finest)))
+
+    @cached_property
+    def origin(self) -> float:
+        """From where steps are counted: the whole step next to ``center``, towards zero."""
+        return math.trunc(self.center / self.step) * self.step
+
+    @cached_property
+    def grid(self) -> Grid:
+        """What counts many values fast."""
+        return Grid.of(self)
 
     @cached_property
     def _search(self) -> Floats:
@@ -91,42 +116,32 @@ class NumericBins:
         invalid = self.size + 1
         return np.concatenate(([invalid], inside, [invalid, self.size])).astype(np.uint8)
 
-    @cached_property
-    def _grid(self) -> Grid:
-        return Grid.of(self.edges)
-
-    @np.errstate(over="ignore", invalid="ignore")  # a sum of huge or infinite values
     def cells(self, values: Floats) -> NDArray[np.uint8]:
         """Cell of each value, shape (n,): a value bin, then missing (NaN), then invalid (infinite)."""
         if len(values) < _GRID_PAYS:
             return self._cell_of[np.searchsorted(self._search, values, side="right")]
-        if np.isfinite(values.sum()):
-            return self._grid.bins(values)
         finite = np.isfinite(values)
+        if finite.all():
+            return self.grid.bins(values)
         cells = np.where(np.isnan(values), self.size, self.size + 1).astype(np.uint8)
-        cells[finite] = self._grid.bins(values[finite])
+        cells[finite] = self.grid.bins(values[finite])
         return cells
 
-    def fingerprint(self, values: Floats) -> NDArray[np.int64]:
+    def fingerprint(self, values: Floats, out: Floats | None = None) -> NDArray[np.int64]:
         """A hash of each value in 0 … 127; equal values have equal hashes (-0.0 equals 0.0)."""
-        mixed = (values + 0.0).view(np.uint64)
+        mixed = np.add(values, 0.0, out=out).view(np.uint64)
         mixed *= _HASH
         mixed >>= _TOP_BITS
         return mixed.view(np.int64)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def fixed_point(self, values: Floats) -> Floats:
-        """Distance of each finite value from the centre in whole steps; NaN and infinity count as 0.
+        """Distance of each finite value from the origin in whole steps; NaN and infinity count as 0.
 
         Whole numbers below 2^53 add exactly, so sums do not depend on the order of the rows.
-        Squares would get there after 131,072 far values; ``halves`` keeps them exact for 2^35 rows.
+        Squares would get there after 131,072 far values; ``halves`` keeps them exact for 2^36 rows.
         """
-        steps = values - self.center
-        steps *= 1.0 / self.step
-        np.rint(steps, out=steps)
-        np.clip(steps, -_REACH, _REACH, out=steps)
-        if not np.isfinite(values.sum()):
-            steps[~np.isfinite(values)] = 0.0
+        near = self.grid.near(np.where(np.isfinite(values), values, self.origin))
+        steps: Floats = self.grid.raised(near) - RAISED
         return steps
 
     def describe(self, index: int) -> str:
@@ -143,76 +158,84 @@ class NumericBins:
 
 
 class Grid(NamedTuple):
-    """A lookup table over even cells: three times as fast as a binary search for every value.
+    """A lookup table over fixed-point steps: faster than a binary search for every value.
 
-    The bulk of the edges is cut into even cells. Most cells lie inside one bin; of the others, those with
-    up to two edges compare with them, and the rest (and all beyond the bulk) are searched. The result is
-    that of ``np.searchsorted(edges, values, side="right")``, exactly.
+    A value's step is found by adding a number so large that its unit in the last place is 1: what is left in
+    the low bits is the value in whole steps, rounded. That never turns the order of two values, so a step
+    without an edge lies in one bin, and only values in the others have to be searched. The result is that of
+    ``np.searchsorted(edges, values, side="right")``, exactly.
 
     Attributes:
         edges: left edges of all bins but the first.
-        scale, offset: cell of x = clip(x * scale + offset).
-        base: bin left of the first edge in a cell, or SEARCH, shape (cells,).
-        first, second: edges inside a cell, infinite where there is none, shape (cells,).
-        compares: whether any cell compares.
+        inverse, lift: x * inverse + lift is RAISED plus the steps from the origin.
+        reach: the smallest and largest value that is summed as it is.
+        first: bits of the raised step of cell 0, just below the seen range.
+        cells: bin of each step times ``apart``, or ``doubtful`` where an edge lies in it, shape (steps,).
+        doubtful: what no bin times ``apart`` reaches.
+        apart: fingerprints of a bin.
     """
 
     edges: Floats
-    scale: float
-    offset: float
-    base: NDArray[np.uint8]
-    first: Floats
-    second: Floats
-    compares: bool
+    inverse: float
+    lift: float
+    reach: tuple[float, float]
+    first: int
+    cells: NDArray[np.int16]
+    doubtful: int
+    apart: int
 
     @classmethod
-    def of(cls, edges: Floats) -> Grid:
-        """The widest grid in which no cell is crowded: long tails may have to stay outside."""
-        widest = 1 if len(edges) >= 6 else 0
-        grids = [cls._over(edges, trim) for trim in range(widest, max(widest + 1, min(4, len(edges) // 4)))]
-        return next((grid for grid, crowded in grids if not crowded), grids[-1][0])
+    def of(cls, bins: NumericBins) -> Grid:
+        """The grid of some bins: steps of the seen range, and one at either end for all beyond."""
+        most = sys.float_info.max
+        reach = max(bins.origin - _REACH * bins.step, -most), min(bins.origin + _REACH * bins.step, most)
+        inverse, apart = 1.0 / bins.step, bins.fingerprints
+        lift = RAISED - bins.origin * inverse
+        empty = np.zeros(0, dtype=np.int16)
+        grid = cls(bins.edges, inverse, lift, reach, 0, empty, bins.size * apart, apart)
+        raised = grid.raised(grid.near(bins.edges)).view(np.int64)
+        first = int(raised[0]) - 1
+        places = raised - first
+        cells = np.searchsorted(places, np.arange(places[-1] + 2)) * apart
+        cells[places] = grid.doubtful
+        return grid._replace(first=first, cells=cells.astype(np.int16))
 
-    @classmethod
-    def _over(cls, edges: Floats, trim: int) -> tuple[Grid, bool]:
-        """A grid that leaves out ``trim`` edges at both ends, and whether a cell has more than two edges."""
-        left, right = float(edges[trim]), float(edges[len(edges) - 1 - trim])
-        scale = (_CELLS - 4) / (right - left) if right > left else 1.0
-        if not np.isfinite(scale) or not np.isfinite(scale * left):
-            scale, left = 0.0, 0.0  # one cell for all: everything is searched
-        offset = 2.0 - left * scale
-        with np.errstate(over="ignore", invalid="ignore"):
-            places = np.clip(np.nan_to_num(edges * scale + offset), 0, _CELLS - 1).astype(np.int32)
-        base = np.searchsorted(places, np.arange(_CELLS), side="left").astype(np.uint8)
-        inside = np.bincount(places, minlength=_CELLS)
-        first, second = np.full(_CELLS, np.inf), np.full(_CELLS, np.inf)
-        first[places[::-1]] = edges[::-1]
-        second[places] = np.where(inside[places] == 2, edges, np.inf)
-        compares = bool((inside[1:-1] == 2).any())  # single values: both of their edges share a cell
-        base[(inside > 2) | ((inside == 1) & (not compares))] = _SEARCH
-        base[[0, -1]] = _SEARCH
-        return cls(edges, scale, offset, base, first, second, compares), bool((inside[1:-1] > 2).any())
+    def near(self, values: Floats) -> Floats:
+        """Finite values, moved to the end of the reach where they lie beyond it."""
+        low, high = self.reach
+        if len(values) and (values.min() < low or values.max() > high):
+            return np.clip(values, low, high)
+        return values
+
+    def raised(self, values: Floats, out: Floats | None = None) -> Floats:
+        """Steps of values within the reach, plus RAISED."""
+        steps = np.multiply(values, self.inverse, out=out)
+        steps += self.lift
+        return steps
+
+    def steps(self, raised: Floats, out: Ints | None = None) -> Ints:
+        """Whole steps from that of cell 0, shape (n,)."""
+        return np.subtract(raised.view(np.int64), self.first, out=out)
+
+    def places(self, values: Floats, steps: Ints) -> None:
+        """Turn steps of finite values into their bins times ``apart``, in place."""
+        found = self.cells.take(steps, mode="clip")
+        doubtful = np.flatnonzero(found == self.doubtful)
+        steps[:] = found
+        if len(doubtful):
+            steps[doubtful] = np.searchsorted(self.edges, values[doubtful], side="right") * self.apart
 
     def bins(self, values: Floats) -> NDArray[np.uint8]:
         """Bin of each finite value, shape (n,)."""
-        places = values * self.scale
-        places += self.offset
-        np.clip(places, 0, _CELLS - 1, out=places)
-        at = places.astype(np.int32)
-        found = self.base.take(at)
-        hard = np.flatnonzero(found == _SEARCH)
-        if self.compares:
-            found += values >= self.first.take(at)
-            found += values >= self.second.take(at)
-        if len(hard):
-            found[hard] = np.searchsorted(self.edges, values[hard], side="right")
-        return found
+        found = self.steps(self.raised(self.near(values)))
+        self.places(values, found)
+        return (found // self.apart).astype(np.uint8)
 
 
 def halves(squares: Floats) -> tuple[Floats, Floats]:
-    """Whole numbers below 2^36 as a x HALF + b, a and b below 2^18; overwrites its argument."""
-    upper = np.floor(squares * (1.0 / HALF))
-    squares -= upper * HALF
-    return upper, squares
+    """Whole numbers up to 2^36 as a x HALF + b, a at most 2^18 and b from -2^17 to 2^17."""
+    upper = np.rint(squares * (1.0 / HALF))
+    return upper, squares - upper * HALF
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from wakeful import encoding
-from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins, halves
+from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counts import Counts, Layout
 from wakeful.model import Column
+from wakeful.tally import Sliced, blocks, count_numbers, tabulate
 
 __all__ = ["Batch", "Derivation", "RowBatch", "count", "encode"]
 
 _UNIT = 2.0**20  # fixed-point steps per unit in the sums of the outcome table
-_CHUNK = 12_288  # values at a time: what is computed in between fits into the cache, and below malloc's mmap
 _FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
 
@@ -109,7 +109,7 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         for name in model.segments
     ]
     table = counts.table
-    table[:, :1] = _tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
+    table[:, :1] = tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
     for column in layout.counted:
         values = encode(layout, batch, column, derived)
         place = layout.cells[column.name]
@@ -118,17 +118,6 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         answers = encode(layout, batch, model.score, derived)
         table[:, layout.outcome_start :] = _count_outcomes(layout, batch, answers, where)
     return counts
-
-
-_Where: TypeAlias = list[tuple[Ints, int]]  # per segment: the slice of every row, and how many slices
-
-
-def _tabulate(where: _Where, index: Ints, width: int, weights: Floats | None = None) -> Floats:
-    """Rows (or weights) per slice and index, shape (slices, width)."""
-    parts = [np.bincount(index, weights, minlength=width)[None]]
-    for codes, size in where:
-        parts.append(np.bincount(codes * width + index, weights, minlength=size * width).reshape(size, width))
-    return np.concatenate(parts).astype(float)
 
 
 def _absent(layout: Layout, batch: Batch) -> frozenset[str]:
@@ -154,95 +143,111 @@ def encode(layout: Layout, batch: Batch, column: Column, derived: Mapping[str, D
     return batch.categories(column.source, bins)
 
 
-def _count_column(bins: Bins, values: Any, where: _Where) -> Floats:
+def _count_column(bins: Bins, values: Any, where: Sliced) -> Floats:
     """All counts of one column, shape (slices, cells of the column)."""
     if isinstance(bins, CategoryBins):
-        return _tabulate(where, values.astype(np.intp), bins.size + 2)
-    parts = range(0, max(len(values), 1), _CHUNK)
-    return sum(
-        (_count_numbers(bins, values[at : at + _CHUNK], [(codes[at : at + _CHUNK], n) for codes, n in where]))
-        for at in parts
-    )  # type: ignore[return-value]  # at least one part
+        return tabulate(where, values.astype(np.intp, copy=False), bins.size + 2)
+    return count_numbers(bins, values, where)
 
 
-def _count_numbers(bins: NumericBins, values: Floats, where: _Where) -> Floats:
-    """All counts of a numeric column, shape (slices, cells of the column)."""
-    cells, prints = bins.size + 2, bins.fingerprints
-    joint = bins.cells(values).astype(np.intp)
-    joint *= prints
-    joint += bins.fingerprint(values)
-    table = _tabulate(where, joint, cells * prints).reshape(-1, cells, prints)
-    spread = table[:, : bins.size][:, ~bins.is_single].sum(axis=1)
-    steps = bins.fixed_point(values)
-    sums = [_totals(where, weights) for weights in (steps, *halves(np.square(steps)))]
-    return np.concatenate([table.sum(axis=2), spread, *sums], axis=1)
+class _Answers(NamedTuple):
+    """Some rows' answers and what is known of them, shape (n,) each.
+
+    Attributes:
+        answers: of the model: numbers, or cells.
+        cells: those of the answers.
+        labels: numbers, or cells for classes.
+        decided: 1 where the model's decision flags the row, 0 where it does not, anything else unknown; None
+            where only the threshold tells.
+        cohort: place on the outcome table's first axis.
+    """
+
+    answers: Any
+    cells: Any
+    labels: Any
+    decided: Floats | None
+    cohort: Ints | None
+
+    def part(self, rows: slice) -> _Answers:
+        """The same of some of the rows."""
+        parts: list[Any] = [None if one is None else one[rows] for one in self]
+        return _Answers(*parts)
 
 
-def _totals(where: _Where, weights: Floats) -> Floats:
-    """Sum of weights per slice, shape (slices, 1)."""
-    if not where:
-        return np.array([[weights.sum()]])
-    return _tabulate(where, np.zeros(len(weights), dtype=np.intp), 1, weights)
-
-
-def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: _Where) -> Floats:
+def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: Sliced) -> Floats:
     """The outcome table of every slice, flattened, shape (slices, cells of the table)."""
-    model = layout.model
+    model, bins = layout.model, layout.bins[layout.model.score.name]
+    asked = _Answers(
+        answers,
+        bins.cells(answers) if isinstance(bins, NumericBins) else answers,
+        _classes(layout, batch) if model.task == "multiclass" else _labels(layout, batch),
+        batch.numbers(model.decision) if model.decision is not None and batch.has(model.decision) else None,
+        _cohort(batch, model.holdout),
+    )
+    parts = [_count_answers(layout, asked.part(rows), part) for rows, part in blocks(len(batch), where)]
+    return sum(parts)  # type: ignore[return-value]  # at least one part
+
+
+def _count_answers(layout: Layout, some: _Answers, where: Sliced) -> Floats:
+    """The outcome table of a block of rows, shape (slices, cells of the table)."""
     cohorts, flags, width, truths, _ = layout.outcome_shape
-    cohort = _cohort(batch, model.holdout)
-    bins = layout.bins[model.score.name]
-    cells = bins.cells(answers) if isinstance(bins, NumericBins) else answers
-    if model.task == "binary":
-        flagged, truth, sums = _binary(layout, batch, answers)
-    elif model.task == "regression":
-        flagged, truth, sums = _regression(layout, batch, answers)
-    else:
-        flagged, truth, sums = _multiclass(layout, batch)
-    place = ((cohort * flags + flagged) * width + cells.astype(np.intp)) * truths + truth
+    flagged, truth, sums = _OUTCOMES[layout.model.task](layout, some)
+    place = some.cells.astype(np.intp)
+    if flagged is not None or some.cohort is not None:
+        place += (flags * (0 if some.cohort is None else some.cohort) + (0 if flagged is None else flagged)) * width
+    place *= truths
+    place += truth
     size = cohorts * flags * width * truths
     statistics = [None, *(np.rint(one * _UNIT) for one in sums)]
-    table = np.stack([_tabulate(where, place, size, weights) for weights in statistics], axis=2)
+    table = np.stack([tabulate(where, place, size, weights) for weights in statistics], axis=2)
     return table.reshape(len(table), -1)
 
 
-_Outcome: TypeAlias = tuple[Any, Ints, list[Floats]]  # flagged, truth, and what is summed
+_Outcome: TypeAlias = tuple[Any, Any, list[Floats]]  # flagged, if any may be; truth; and what is summed
 
 
-def _binary(layout: Layout, batch: Batch, scores: Floats) -> _Outcome:
-    model = layout.model
-    labels = _labels(layout, batch)
-    truth = np.select([labels == 0, labels == 1, np.isnan(labels)], [0, 1, 2], default=3)
-    flagged = np.zeros(len(batch), dtype=bool)
-    if model.threshold is not None:
-        flagged = np.isfinite(scores) & (scores >= model.threshold)
-    if model.decision is not None and batch.has(model.decision):
-        decided = batch.numbers(model.decision)
-        flagged = np.where(np.isin(decided, (0.0, 1.0)), decided == 1.0, flagged)
-    p = np.clip(np.nan_to_num(scores, nan=0.5, posinf=0.5, neginf=0.5), 0.0, 1.0)
+def _binary(layout: Layout, some: _Answers) -> _Outcome:
+    scores, labels, threshold = some.answers, some.labels, layout.model.threshold
+    positive, usable = labels == 1, np.isfinite(scores)
+    # arithmetic, since choosing by a mask waits for every other row
+    truth = np.full(len(labels), 3, dtype=np.int8)
+    for rows, less in (labels == 0, 3), (positive, 2), (np.isnan(labels), 1):
+        truth -= rows.view(np.int8) * np.int8(less)
+    flagged = None if threshold is None else usable & (scores >= threshold)
+    if some.decided is not None:
+        undecided = False if flagged is None else flagged
+        flagged = np.where(np.isin(some.decided, (0.0, 1.0)), some.decided == 1.0, undecided)
+    p = np.where(usable, np.clip(scores, 0.0, 1.0), 0.5)
     tiny = np.finfo(float).eps  # as scikit-learn's log_loss clips
-    right = np.clip(np.where(truth == 1, p, 1.0 - p), tiny, 1.0)
+    right = np.maximum(np.abs(p - ~positive), tiny)  # p where positive, else 1 - p
     return flagged, truth, [p, p * p, -np.log(right)]
 
 
-def _regression(layout: Layout, batch: Batch, predictions: Floats) -> _Outcome:
-    labels = _labels(layout, batch)
+def _regression(layout: Layout, some: _Answers) -> _Outcome:
+    predictions, labels = some.answers, some.labels
     truth = np.select([np.isfinite(labels), np.isnan(labels)], [0, 1], default=2)
     usable = np.isfinite(labels) & np.isfinite(predictions)
-    error = np.subtract(predictions, labels, where=usable, out=np.zeros(len(batch)))
+    error = np.subtract(predictions, labels, where=usable, out=np.zeros(len(labels)))
     e = np.clip(error / layout.error_scale, -_FAR, _FAR)
     y = np.clip(np.where(usable, labels - layout.label_center, 0.0) / layout.label_scale, -_FAR, _FAR)
-    sums = [e, np.abs(e), e**2, e**4, y, y**2, y**4, e**2 * y**2]
-    return np.zeros(len(batch), dtype=bool), truth, sums
+    return None, truth, [e, np.abs(e), e**2, e**4, y, y**2, y**4, e**2 * y**2]
 
 
-def _multiclass(layout: Layout, batch: Batch) -> _Outcome:
-    bins = layout.bins[layout.model.score.name]
-    label = layout.model.label
+def _multiclass(layout: Layout, some: _Answers) -> _Outcome:
+    return None, some.labels, []
+
+
+_OUTCOMES: dict[str, Callable[[Layout, _Answers], _Outcome]] = {
+    "binary": _binary,
+    "regression": _regression,
+    "multiclass": _multiclass,
+}
+
+
+def _classes(layout: Layout, batch: Batch) -> Ints:
+    bins, label = layout.bins[layout.model.score.name], layout.model.label
     assert isinstance(bins, CategoryBins)
-    truth = np.full(len(batch), bins.size)
-    if label is not None and batch.has(label):
-        truth = batch.categories(label, bins)
-    return np.zeros(len(batch), dtype=bool), truth, []
+    return batch.categories(label, bins) if label is not None and batch.has(label) else np.full(len(batch), bins.size)
 
 
 def _labels(layout: Layout, batch: Batch) -> Floats:
@@ -250,16 +255,9 @@ def _labels(layout: Layout, batch: Batch) -> Floats:
     return batch.numbers(label) if label is not None and batch.has(label) else np.full(len(batch), np.nan)
 
 
-def _cohort(batch: Batch, holdout: str | None) -> Ints:
-    """0 where nothing is said of a holdout, 1 where a row is not held out, 2 where it is."""
+def _cohort(batch: Batch, holdout: str | None) -> Ints | None:
+    """0 where nothing is said of a holdout, 1 where a row is not held out, 2 where it is; None without one."""
     if holdout is None or not batch.has(holdout):
-        return np.zeros(len(batch), dtype=np.intp)
+        return None
     said = batch.numbers(holdout)
     return np.where(np.isnan(said), 0, np.where(said == 1.0, 2, 1)).astype(np.intp)
-
-
-def _is_one(batch: Batch, name: str | None) -> Any:
-    """Where a yes-or-no column says yes; missing is no."""
-    if name is None or not batch.has(name):
-        return np.zeros(len(batch), dtype=bool)
-    return batch.numbers(name) == 1.0

@@ -33,7 +33,8 @@ __all__ = ["ArrowBatch", "Table", "in_threads", "sturdy"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_BATCH = 65_536
+_BATCH = 122_880  # rows: a row group as DuckDB writes them, so that few batches join two
+_BATCH_VALUES = 64 * _BATCH  # of all columns: wide tables come in smaller batches
 _ROW_LABELS = re.compile(r"__index_level_\d+__|")  # what pandas calls its index in Parquet and Arrow, and in CSV
 
 
@@ -172,7 +173,7 @@ class Table:
                 raise DataError(f"{role} {name!r} holds text. Make it 1 and 0, or true and false.")
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[ArrowBatch]:
-        """The rows, some ten thousand at a time; only ``columns`` where they are named."""
+        """The rows, up to a hundred thousand at a time; only ``columns`` where they are named."""
         try:
             for batch in self._record_batches(columns):
                 yield ArrowBatch(sturdy(batch))
@@ -186,13 +187,14 @@ class Table:
     def _record_batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
         schema, asked = self.schema, set(columns or ())
         wanted = [name for name in schema.names if columns is None or name in asked]
+        rows = max(1, min(_BATCH, _BATCH_VALUES // max(1, len(wanted))))
         if self._table is not None:
-            yield from self._table.select(wanted).to_batches(max_chunksize=_BATCH)
+            yield from self._table.select(wanted).to_batches(max_chunksize=rows)
         elif self._file is not None and self._file.suffix == ".parquet":
             # pre_buffer would keep the whole compressed file in memory until the last batch
             texts = [field.name for field in schema if pa.types.is_string(field.type)]
             with pq.ParquetFile(self._file, pre_buffer=False, read_dictionary=texts) as file:
-                yield from file.iter_batches(batch_size=_BATCH, columns=wanted)
+                yield from file.iter_batches(batch_size=rows, columns=wanted)
         elif self._file is not None and self._file.suffix == ".csv":
             with _open_csv(self._file) as reader:
                 for batch in reader:

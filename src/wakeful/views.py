@@ -38,7 +38,7 @@ class ColumnCounts:
         seen: whether any row of any slice fell into the bin, shape (bins,).
         missing, invalid: rows without a value, and with one of the wrong type or infinite.
         prints: rows of continuous values by fingerprint, shape (128,); empty for categories.
-        sums: of steps from ``bins.center`` and of both halves of their squares; empty for categories.
+        sums: of steps from ``bins.origin`` and of both halves of their squares; empty for categories.
     """
 
     name: str

@@ -19,7 +19,7 @@ def _moments(live: ColumnCounts) -> tuple[float, float]:
     if not n:
         return np.nan, np.nan
     steps, upper, lower = live.sums / n
-    return bins.center + bins.step * steps, bins.step**2 * max(0.0, upper * HALF + lower - steps**2)
+    return bins.origin + bins.step * steps, bins.step**2 * max(0.0, upper * HALF + lower - steps**2)
 
 
 @signal(kinds=("numeric",))
