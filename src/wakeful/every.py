@@ -19,6 +19,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _CALENDAR = {"d": "day", "w": "week", "mo": "month"}
 _DAYS = {"d": 1, "w": 7, "mo": 31}
 _MICRO = 1_000_000
+_LONGEST = 10 * 366 * 86_400
+_SOONEST, _LATEST = -62_104_060_800 * _MICRO, 253_370_764_800 * _MICRO  # years that Python's calendar can go on from
 
 
 class Every(NamedTuple):
@@ -48,9 +50,12 @@ class Every(NamedTuple):
         if unit in _SECONDS and 86_400 % (number * _SECONDS[unit]):
             raise DataError(f"{text!r} does not divide a day. Use one that does (5m, 15m, 1h, 6h), or days.")
         try:
-            return cls(number, unit, ZoneInfo(zone))
+            every = cls(number, unit, ZoneInfo(zone))
         except (LookupError, ValueError, OSError) as error:
             raise DataError(f"unknown time zone {zone!r}. Write one such as Europe/Berlin.") from error
+        if every.seconds > _LONGEST:
+            raise DataError(f"{text!r} is longer than ten years. Use a shorter one: 1d, 1w, 1mo.")
+        return every
 
     @property
     def seconds(self) -> float:
@@ -71,6 +76,9 @@ class Every(NamedTuple):
         Args:
             times: a pyarrow array of timestamps or dates without nulls; those without a time zone are read off
                 the zone's clock. A time that autumn shows twice is the first of the two.
+
+        Raises:
+            DataError: a time lies beyond the calendar.
         """
         local, instants = self._clock(times)
         days, place = np.unique(self._days(local), return_inverse=True)
@@ -83,10 +91,10 @@ class Every(NamedTuple):
     def _clock(self, times: Any) -> tuple[Any, Any]:
         """The zone's clock on the wall at every timestamp, and microseconds since 1970 in UTC."""
         zone = self.zone.key
-        if not (pa.types.is_timestamp(times.type) and times.type.tz is not None):
-            local = pc.cast(times, pa.timestamp("us"), safe=False)
-            times = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="earliest")
-        times = pc.cast(times, pa.timestamp("us", tz=zone), safe=False)
+        times = _in_microseconds(times)
+        if times.type.tz is None:
+            times = pc.assume_timezone(times, zone, ambiguous="earliest", nonexistent="earliest")
+        times = pc.cast(times, pa.timestamp("us", tz=zone))
         return pc.local_timestamp(times), pc.cast(times, pa.int64()).to_numpy(zero_copy_only=False)
 
     def _days(self, local: Any) -> Any:
@@ -112,3 +120,24 @@ class Every(NamedTuple):
 
     def _datetime(self, start: int) -> dt.datetime:
         return dt.datetime.fromtimestamp(int(start) / _MICRO, dt.UTC).astimezone(self.zone)
+
+
+def _in_microseconds(times: Any) -> Any:
+    """Timestamps or dates as timestamps in microseconds, rounded down; DataError where one is beyond the calendar."""
+    zone = times.type.tz if pa.types.is_timestamp(times.type) else None
+    if pa.types.is_timestamp(times.type) and times.type.unit == "ns":  # Arrow would round towards 1970
+        nanoseconds = pc.cast(times, pa.int64()).to_numpy(zero_copy_only=False)
+        return pa.array(nanoseconds // 1_000, pa.timestamp("us", tz=zone))
+    try:
+        times = pc.cast(times, pa.timestamp("us", tz=zone))
+        ends = pc.min_max(pc.cast(times, pa.int64()))
+        far = [one for one in (ends["min"].as_py(), ends["max"].as_py()) if one and not _SOONEST <= one < _LATEST]
+    except pa.ArrowInvalid:
+        far = [None]
+    if far:
+        shown = "" if far[0] is None else f" ({np.datetime64(far[0], 'us').astype('datetime64[s]')})"
+        raise DataError(
+            f"a time lies outside the years 2 to 9998{shown}. Leave such rows out, with --since or --until or in a "
+            "query, or set their time to NULL."
+        )
+    return times
