@@ -48,22 +48,22 @@ def open_history(data: object) -> History:
     if len(words) == 2 and words[0].lower() in ("select", "with", "from"):
         connection = _connect()
         query = data.strip().rstrip(";")
-        return History("the query", f"({query}) AS history", lambda sql: _run(connection, "the query", sql), True)
+        return History("the query", f"({query}) AS history", lambda sql: _run(connection.cursor(), "the query", sql), True)
     if data.startswith(_BUCKETS):
         return _from_bucket(data)
     return _from_files(data)
 
 
 def _connect() -> Any:
-    """A database of its own, in memory; timestamps with a time zone are handed over in UTC."""
+    """A database of its own, in memory; timestamps with a time zone are handed over in UTC, wherever it runs."""
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # for cursors, too
     return connection
 
 
-def _run(connection: Any, name: str, sql: str) -> Any:
+def _run(cursor: Any, name: str, sql: str) -> Any:
     try:
-        return connection.cursor().sql(sql).to_arrow_reader(_BATCH)
+        return cursor.sql(sql).to_arrow_reader(_BATCH)
     except duckdb.Error as error:
         raise DataError(f"cannot read {name}: {str(error).strip()}") from error
 
@@ -105,7 +105,7 @@ def _from_files(path: str) -> History:
     connection = _connect()
 
     def run(sql: str) -> Any:
-        return _run(connection, path, sql)
+        return _run(connection.cursor(), path, sql)
 
     if files[0].endswith(_CSV):
         return History(path, f"read_csv({listed}, union_by_name = true)", run, True)
