@@ -52,7 +52,7 @@ def open_history(data: object) -> History:
         connection = _connect()
         query = data.strip().rstrip(";")
         return History(
-            "the query", f"({query}) AS history", lambda sql: _run(connection.cursor(), "the query", sql), True
+            "the query", f"({query}\n) AS history", lambda sql: _run(connection.cursor(), "the query", sql), True
         )
     if data.startswith(_BUCKETS):
         return _from_bucket(data)
