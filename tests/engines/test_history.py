@@ -192,7 +192,7 @@ def query(frame: pd.DataFrame) -> str:
     parts.drop(columns=["at", "income", "debt", "price", "wanted"]).to_parquet("right.parquet")
     return (
         "  SELECT * REPLACE (timezone('Europe/Berlin', opened) AS opened)\n"
-        "FROM 'left.parquet' JOIN 'right.parquet' USING (key) WHERE wanted -- only those\n ; "
+        "FROM 'left.parquet' JOIN 'right.parquet' USING (key) WHERE wanted ; "
     )
 
 
@@ -471,6 +471,12 @@ def test_paths_that_lead_nowhere_are_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert refused(f"{url}/empty") == f"no data at {url}/empty: it holds no file."
     assert refused(f"{url}/rows.xlsx").startswith(f"cannot read {url}/rows.xlsx: ")
     assert refused(7).startswith("cannot read a table from int. Give a path to a Parquet or CSV file, a data frame")
+
+
+def test_a_query_may_end_with_a_remark():
+    span = open_history("FROM (VALUES (DATE '2024-01-01')) AS rows(happened) -- one row").span("happened")
+
+    assert span.rows == 1
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, frame: pd.DataFrame):
