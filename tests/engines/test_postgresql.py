@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from adbc_driver_postgresql import dbapi
 
 import wakeful
 from wakeful.counts import Counts
@@ -20,7 +21,6 @@ from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.replay import open_history
 
-dbapi = pytest.importorskip("adbc_driver_postgresql.dbapi")
 
 DAY = pd.Timestamp("2024-03-30", tz="UTC")
 
