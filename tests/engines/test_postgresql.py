@@ -21,7 +21,6 @@ from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.replay import open_history
 
-
 DAY = pd.Timestamp("2024-03-30", tz="UTC")
 
 
