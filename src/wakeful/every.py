@@ -68,6 +68,8 @@ class Every(NamedTuple):
             found = dt.datetime.fromisoformat(text)
         except ValueError:
             raise DataError(f"{text!r} is no time. Write 2024-03-01 or 2024-03-01T14:00.") from None
+        if not 1 < found.year < 9999:
+            raise DataError(f"{text!r} lies outside the years 2 to 9998.")
         return found if found.tzinfo else found.replace(tzinfo=self.zone)
 
     def starts(self, times: Any) -> Any:
@@ -113,6 +115,11 @@ class Every(NamedTuple):
             return min(start + self.number * _SECONDS[self.unit] * _MICRO, self._midnight(day + dt.timedelta(days=1)))
         later = int(start) + int((self.seconds + 43_200) * _MICRO)
         return int(self.starts(pa.array([later], pa.timestamp("us", tz="UTC")))[0])
+
+    def border(self, moment: dt.datetime) -> dt.datetime:
+        """Where the next tile begins: at a moment with a time zone, or after it."""
+        [start] = self.starts(pa.array([moment], pa.timestamp("us", tz="UTC"))).tolist()
+        return moment if moment == self._datetime(start) else self._datetime(self.following(start))
 
     def show(self, start: int) -> str:
         """A tile's start for people and JSON: ISO 8601 on the zone's clock."""
