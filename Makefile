@@ -12,7 +12,7 @@ demo: .venv/ready
 	@.venv/bin/python examples/loans/demo.py build/demo
 
 # The tests, on two workers; make test PYTEST_ARGS='-k precision' runs some of them.
-test: .venv/ready
+test: .venv/ready .venv/postgresql
 	@.venv/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
 # Style, format and types.
@@ -33,4 +33,13 @@ bench: .venv/ready
 	@echo "Setting up .venv ..."
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# A real PostgreSQL for the tests, where this may install one; elsewhere they say what they lack.
+.venv/postgresql: .venv/ready
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+		echo "Installing PostgreSQL for the tests ..."; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql; } \
+			>/dev/null 2>&1 || echo "It could not be installed; tests of PostgreSQL are skipped."; \
+	fi
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,21 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def real_component() -> Callable[[bool, str, str], None]:
+    """What a test needs beside Python: skipped, and told how to install it, where it is absent; a failure in CI."""
+
+    def need(found: bool, what: str, command: str) -> None:
+        if found:
+            return
+        told = f"{what} is not installed, and nothing stands in for it. Run: {command}"
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(told)
+        pytest.skip(told)
+
+    return need
 
 
 Traffic = Callable[..., dict[str, Any]]

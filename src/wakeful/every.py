@@ -19,6 +19,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _CALENDAR = {"d": "day", "w": "week", "mo": "month"}
 _DAYS = {"d": 1, "w": 7, "mo": 31}
 _MICRO = 1_000_000
+_LONGEST = 10 * 366 * 86_400
+_SOONEST, _LATEST = -62_104_060_800 * _MICRO, 253_370_764_800 * _MICRO  # years that Python's calendar can go on from
 
 
 class Every(NamedTuple):
@@ -48,9 +50,12 @@ class Every(NamedTuple):
         if unit in _SECONDS and 86_400 % (number * _SECONDS[unit]):
             raise DataError(f"{text!r} does not divide a day. Use one that does (5m, 15m, 1h, 6h), or days.")
         try:
-            return cls(number, unit, ZoneInfo(zone))
+            every = cls(number, unit, ZoneInfo(zone))
         except (LookupError, ValueError, OSError) as error:
             raise DataError(f"unknown time zone {zone!r}. Write one such as Europe/Berlin.") from error
+        if every.seconds > _LONGEST:
+            raise DataError(f"{text!r} is longer than ten years. Use a shorter one: 1d, 1w, 1mo.")
+        return every
 
     @property
     def seconds(self) -> float:
@@ -63,6 +68,8 @@ class Every(NamedTuple):
             found = dt.datetime.fromisoformat(text)
         except ValueError:
             raise DataError(f"{text!r} is no time. Write 2024-03-01 or 2024-03-01T14:00.") from None
+        if not 1 < found.year < 9999:
+            raise DataError(f"{text!r} lies outside the years 2 to 9998.")
         return found if found.tzinfo else found.replace(tzinfo=self.zone)
 
     def starts(self, times: Any) -> Any:
@@ -71,6 +78,9 @@ class Every(NamedTuple):
         Args:
             times: a pyarrow array of timestamps or dates without nulls; those without a time zone are read off
                 the zone's clock. A time that autumn shows twice is the first of the two.
+
+        Raises:
+            DataError: a time lies beyond the calendar.
         """
         local, instants = self._clock(times)
         days, place = np.unique(self._days(local), return_inverse=True)
@@ -83,10 +93,10 @@ class Every(NamedTuple):
     def _clock(self, times: Any) -> tuple[Any, Any]:
         """The zone's clock on the wall at every timestamp, and microseconds since 1970 in UTC."""
         zone = self.zone.key
-        if not (pa.types.is_timestamp(times.type) and times.type.tz is not None):
-            local = pc.cast(times, pa.timestamp("us"), safe=False)
-            times = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="earliest")
-        times = pc.cast(times, pa.timestamp("us", tz=zone), safe=False)
+        times = _in_microseconds(times)
+        if times.type.tz is None:
+            times = pc.assume_timezone(times, zone, ambiguous="earliest", nonexistent="earliest")
+        times = pc.cast(times, pa.timestamp("us", tz=zone))
         return pc.local_timestamp(times), pc.cast(times, pa.int64()).to_numpy(zero_copy_only=False)
 
     def _days(self, local: Any) -> Any:
@@ -106,9 +116,35 @@ class Every(NamedTuple):
         later = int(start) + int((self.seconds + 43_200) * _MICRO)
         return int(self.starts(pa.array([later], pa.timestamp("us", tz="UTC")))[0])
 
+    def border(self, moment: dt.datetime) -> dt.datetime:
+        """Where the next tile begins: at a moment with a time zone, or after it."""
+        [start] = self.starts(pa.array([moment], pa.timestamp("us", tz="UTC"))).tolist()
+        return moment if moment == self._datetime(start) else self._datetime(self.following(start))
+
     def show(self, start: int) -> str:
         """A tile's start for people and JSON: ISO 8601 on the zone's clock."""
         return self._datetime(start).isoformat(timespec="seconds")
 
     def _datetime(self, start: int) -> dt.datetime:
         return dt.datetime.fromtimestamp(int(start) / _MICRO, dt.UTC).astimezone(self.zone)
+
+
+def _in_microseconds(times: Any) -> Any:
+    """Timestamps or dates as timestamps in microseconds, rounded down; DataError where one is beyond the calendar."""
+    zone = times.type.tz if pa.types.is_timestamp(times.type) else None
+    if pa.types.is_timestamp(times.type) and times.type.unit == "ns":  # Arrow would round towards 1970
+        nanoseconds = pc.cast(times, pa.int64()).to_numpy(zero_copy_only=False)
+        return pa.array(nanoseconds // 1_000, pa.timestamp("us", tz=zone))
+    try:
+        times = pc.cast(times, pa.timestamp("us", tz=zone))
+        ends = pc.min_max(pc.cast(times, pa.int64()))
+        far = [one for one in (ends["min"].as_py(), ends["max"].as_py()) if one and not _SOONEST <= one < _LATEST]
+    except pa.ArrowInvalid:
+        far = [None]
+    if far:
+        shown = "" if far[0] is None else f" ({np.datetime64(far[0], 'us').astype('datetime64[s]')})"
+        raise DataError(
+            f"a time lies outside the years 2 to 9998{shown}. Leave such rows out, with --since or --until or in a "
+            "query, or set their time to NULL."
+        )
+    return times

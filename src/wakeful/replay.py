@@ -12,17 +12,19 @@ from wakeful.budget import duration
 from wakeful.checks import Check
 from wakeful.counts import Counts
 from wakeful.engines.history import History, Span
-from wakeful.engines.tiles import Question, Tile, tiles_of_column, tiles_of_time
+from wakeful.engines.tiles import Question, Tile, must_hold_times, tiles_of_column, tiles_of_time
 from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.explain import Cause
 from wakeful.monitor import Monitor, agos
+from wakeful.tables import refuse_text
 from wakeful.verdicts import Verdict
 
 __all__ = ["Replay", "Step", "open_history", "replay"]
 
 _MICRO = 1_000_000
 _MOST_EMPTY = 20_000  # tiles without rows in a row; more come from a wrong date, not from silence
+_LONGEST_SILENCE = 5 * 366 * 86_400  # seconds, for the same reason
 
 
 class Step(NamedTuple):
@@ -88,8 +90,9 @@ class Replay:
                 )
             return
         windows = _Windows(self.monitor)
-        read_from = None if self.since is None else self.since - dt.timedelta(seconds=windows.reach)
-        tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, self.until)
+        read_from = None if self.since is None else _before(self.since, windows.reach)
+        until = None if self.until is None else self.every.border(self.until)  # the last window is whole
+        tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, until)
         first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
         for tile, end in _without_gaps(tiles, self.every, Counts.zero(question.layout)):
             counts = windows.add(tile, end)
@@ -161,22 +164,36 @@ class _Windows:
         return {name: {ago: counts[one] for ago, one in asked.items()} for name, asked in self._asked.items()}
 
 
+def _before(moment: dt.datetime, seconds: float) -> dt.datetime | None:
+    """So much earlier; None where the calendar has not begun."""
+    try:
+        return moment - dt.timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
 def _without_gaps(tiles: Iterator[Tile], every: Every, nothing: Counts) -> Iterator[tuple[Tile, int]]:
     """Every tile and its end, those without rows too: silence is news."""
     expected: int | None = None
     for tile in tiles:
-        empty = 0
+        if expected is not None:
+            _must_be_near(expected, tile.start, every)
         while expected is not None and expected < tile.start:
             end = every.following(expected)
             yield Tile(expected, nothing), end
-            expected, empty = end, empty + 1
-            if empty > _MOST_EMPTY:
-                raise DataError(
-                    f"no rows in {_MOST_EMPTY:,} windows before {every.show(tile.start)}. Is that time, or the one "
-                    "before it, wrong? Leave it out with --since or --until, or take longer windows."
-                )
+            expected = end
         expected = every.following(tile.start)
         yield tile, expected
+
+
+def _must_be_near(expected: int, start: int, every: Every) -> None:
+    """DataError where so much time lies in between that a date is wrong, which 1970 or 9999 often is."""
+    silent = (start - expected) / _MICRO
+    if silent > _LONGEST_SILENCE or silent / every.seconds > _MOST_EMPTY:
+        raise DataError(
+            f"no rows from {every.show(expected)} to {every.show(start)}, so one of these times is probably wrong. "
+            "Leave it out with --since or --until, or replay what comes before and after by itself."
+        )
 
 
 def open_history(data: object) -> History:
@@ -226,6 +243,10 @@ def replay(
         raise DataError("the monitor has no checks. Register one with @monitor.check().")
     if (every is None) == (window_column is None):
         raise DataError("say how the history is cut: every='1h' with a time column, or window_column='batch'.")
+    if window_column is not None and (since or until or time):
+        raise DataError(
+            "windows named by a column have no times: leave out time, since and until (or --window-column)."
+        )
     monitor.must_derive()
     for check in monitor.checks:
         monitor.assertions(check)
@@ -235,7 +256,12 @@ def replay(
         raise DataError("name the column with the time: time='applied_at' (--time applied_at).")
     history = open_history(data)
     history.must_have("window" if window_column else "time", by)
-    history.must_have("score", monitor.reference.model.score.source)
+    model = monitor.reference.model
+    history.must_have("score", model.score.source)
+    label = model.label if model.task == "binary" else None
+    refuse_text(history.trusted, decision=model.decision, holdout=model.holdout, label=label)
+    if tile is not None:
+        must_hold_times(history, by)
     span = history.span(by)
     if not span.rows:
         raise DataError(f"no row of {history.name} has a value in {by!r}, so there is nothing to replay.")

@@ -28,7 +28,7 @@ try:
 except ImportError as error:
     raise MissingExtra("pyarrow", "history", "reading tables") from error
 
-__all__ = ["ArrowBatch", "Table", "in_threads", "sturdy"]
+__all__ = ["ArrowBatch", "Table", "in_threads", "refuse_text", "sturdy"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -164,13 +164,7 @@ class Table:
 
     def refuse_text(self, **roles: str | None) -> None:
         """Raise DataError where the column of a role that needs numbers, such as a label, holds text."""
-        schema = self.schema
-        for role, name in roles.items():
-            if name is None or name not in schema.names:
-                continue
-            kind = schema.field(name).type
-            if arrow.is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
-                raise DataError(f"{role} {name!r} holds text. Make it 1 and 0, or true and false.")
+        refuse_text(self.schema, **roles)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[ArrowBatch]:
         """The rows, up to a hundred thousand at a time; only ``columns`` where they are named."""
@@ -203,6 +197,16 @@ class Table:
             with pa.OSFile(str(self._file)) as file, pa.ipc.open_stream(file) as reader:
                 for batch in reader:
                     yield batch.select(wanted)
+
+
+def refuse_text(schema: Any, **roles: str | None) -> None:
+    """Raise DataError where the column of a role that needs numbers, such as a label, holds text."""
+    for role, name in roles.items():
+        if name is None or name not in schema.names:
+            continue
+        kind = schema.field(name).type
+        if arrow.is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+            raise DataError(f"{role} {name!r} holds text. Make it 1 and 0, or true and false.")
 
 
 def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from wakeful.tables import Table
 try:
     import duckdb
     import pyarrow as pa
+    import pyarrow.csv
     import pyarrow.dataset as ds
+    import pyarrow.fs
     import pyarrow.parquet as pq
 except ImportError as error:
     raise MissingExtra("duckdb", "history", "reading a history") from error
@@ -48,22 +51,24 @@ def open_history(data: object) -> History:
     if len(words) == 2 and words[0].lower() in ("select", "with", "from"):
         connection = _connect()
         query = data.strip().rstrip(";")
-        return History("the query", f"({query}) AS history", lambda sql: _run(connection, "the query", sql), True)
+        return History(
+            "the query", f"({query}\n) AS history", lambda sql: _run(connection.cursor(), "the query", sql), True
+        )
     if data.startswith(_BUCKETS):
         return _from_bucket(data)
     return _from_files(data)
 
 
 def _connect() -> Any:
-    """A database of its own, in memory; timestamps with a time zone are handed over in UTC."""
+    """A database of its own, in memory; timestamps with a time zone are handed over in UTC, wherever it runs."""
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # for cursors, too
     return connection
 
 
-def _run(connection: Any, name: str, sql: str) -> Any:
+def _run(cursor: Any, name: str, sql: str) -> Any:
     try:
-        return connection.cursor().sql(sql).to_arrow_reader(_BATCH)
+        return cursor.sql(sql).to_arrow_reader(_BATCH)
     except duckdb.Error as error:
         raise DataError(f"cannot read {name}: {str(error).strip()}") from error
 
@@ -83,20 +88,36 @@ def _from_arrow(data: object) -> History:
 
 def _from_bucket(address: str) -> History:
     """Parquet or CSV in a bucket; Arrow's own file systems read it, so no extension is fetched."""
+    name = _safe(address)
     try:
-        form = "csv" if address.partition("?")[0].endswith(_CSV) else "parquet"
         filesystem, path = pa.fs.FileSystem.from_uri(address)
+        form = _csv_format() if path.endswith(_CSV) else "parquet"
         found = ds.dataset(path, filesystem=filesystem, format=form, partitioning="hive")
+    except FileNotFoundError as error:
+        raise DataError(f"no data at {name}: there is no such file or folder.") from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"cannot read {address}: {error}") from error
+        raise DataError(f"cannot read {name}: {str(error).replace(address, name)}") from error
+    if not found.files:
+        raise DataError(f"no data at {name}: it holds no file.")
     connection = _connect()
 
     def run(sql: str) -> Any:
         cursor = connection.cursor()
         cursor.register("history", found)
-        return _run(cursor, address, sql)
+        return _run(cursor, name, sql)
 
-    return History(address, "history", run, False, zones=_zones(found.schema))
+    return History(name, "history", run, False, zones=_zones(found.schema))
+
+
+def _csv_format() -> Any:
+    """An empty text is missing, as in files."""
+    return ds.CsvFileFormat(convert_options=pa.csv.ConvertOptions(strings_can_be_null=True))
+
+
+def _safe(address: str) -> str:
+    """An address without keys and options."""
+    scheme, _, rest = address.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def _from_files(path: str) -> History:
@@ -105,7 +126,7 @@ def _from_files(path: str) -> History:
     connection = _connect()
 
     def run(sql: str) -> Any:
-        return _run(connection, path, sql)
+        return _run(connection.cursor(), path, sql)
 
     if files[0].endswith(_CSV):
         return History(path, f"read_csv({listed}, union_by_name = true)", run, True)
@@ -122,11 +143,11 @@ def _files(path: str) -> list[str]:
     """All files of a path, in natural order; DataError where there is none, or one of another kind."""
     if Path(path).is_dir():
         inside = [one for suffix in (".parquet", *_CSV) for one in Path(path).rglob(f"*{suffix}")]
-        files = sorted(str(one) for one in inside if not one.name.startswith((".", "_")))
+        files = sorted((str(one) for one in inside if not _is_hidden(one.relative_to(path))), key=_natural)
         if not files:
             raise DataError(f"the folder {path} has no .parquet or .csv file.")
     elif any(sign in path for sign in "*?["):
-        files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207  # a pattern may be absolute
+        files = sorted(glob.glob(path, recursive=True), key=_natural)  # noqa: PTH207  # a pattern may be absolute
         if not files:
             raise DataError(f"no file matches {path}.")
     elif Path(path).is_file():
@@ -142,6 +163,16 @@ def _files(path: str) -> list[str]:
             else f"{path} holds both Parquet and CSV files. Name one kind: {path}/*.parquet"
         )
     return files
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file is none of the data: what Spark, Delta Lake and unfinished copies leave beside them."""
+    return any(part.startswith((".", "_")) and "=" not in part for part in path.parts)
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """A key by which part-2 comes before part-10."""
+    return [(int(one), "") if one.isdecimal() else (-1, one) for one in re.split(r"(\d+)", path)]
 
 
 def _schema(file: str) -> Any:

@@ -70,6 +70,11 @@ class History:
                 raise DataError(f"column {name!r} stands twice in {self.name}. Rename one of them.")
         return schema
 
+    @property
+    def trusted(self) -> Any:
+        """The schema without the columns that are read in another way than they are stored."""
+        return pa.schema([one for one in self.schema if one.name not in self.instead])
+
     def must_have(self, what: str, name: str) -> None:
         """UnknownName, with near misses, where there is no such column."""
         if name not in self.schema.names:

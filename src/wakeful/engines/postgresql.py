@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ except ImportError as error:
     raise MissingExtra("adbc-driver-postgresql", "postgresql", "reading PostgreSQL") from error
 
 __all__ = ["open_history"]
+
+_WRAPPING = re.compile(r"([A-Z_]+: )?(\[libpq\] )?(Failed to [a-z ]+: |Execution error \[\w+\]: )?((ERROR|FATAL): +)?")
 
 
 def open_history(address: str) -> History:
@@ -34,7 +37,7 @@ def open_history(address: str) -> History:
             f"{_safe(server)} names no table. Write postgresql://…/DATABASE#TABLE, or a query behind the #."
         )
     is_query = wanted.split(None, 1)[0].lower() in ("select", "with")
-    source = f"({wanted}) AS history" if is_query else ".".join(quoted(part) for part in wanted.split("."))
+    source = f"({wanted}\n) AS history" if is_query else ".".join(quoted(part) for part in wanted.split("."))
     name = f"{_safe(server)}#{'the query' if is_query else wanted}"
 
     def run(sql: str) -> Any:
@@ -54,13 +57,19 @@ def _reader(server: str, name: str, sql: str) -> Iterator[Any]:
             cursor.execute(sql)
             yield cursor.fetch_record_batch()
     except dbapi.Error as error:
-        raise DataError(f"cannot read {name}: {str(error).strip()}") from error
+        raise DataError(f"cannot read {name}: {_told(error)}") from error
     except pa.ArrowException as error:
-        raise DataError(f"cannot read on in {name}: {str(error).strip()}") from error
+        raise DataError(f"cannot read on in {name}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """What the server says, without how the driver passes it on and the query that nobody wrote."""
+    said = _WRAPPING.sub("", str(error).partition("Query was: ")[0].strip(), count=1)
+    return " ".join(re.sub(r"\nLINE \d+: .*\n *\^", "", said).split())
 
 
 def _safe(server: str) -> str:
-    """An address without its password."""
-    scheme, _, rest = server.partition("://")
+    """An address without password and options."""
+    scheme, _, rest = server.partition("?")[0].partition("://")
     who, at, where = rest.rpartition("@")
     return f"{scheme}://{who.partition(':')[0]}{at}{where}"

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from wakeful.counting import Derivation, count
 from wakeful.counts import Counts, Layout
-from wakeful.engines.history import History, Span, text
+from wakeful.engines.history import History, Span, quoted, text
 from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.tables import ArrowBatch, in_threads
 
-__all__ = ["Question", "Tile", "tiles_of_column", "tiles_of_time"]
+__all__ = ["Question", "Tile", "must_hold_times", "tiles_of_column", "tiles_of_time"]
 
 
 class Tile(NamedTuple):
@@ -64,16 +64,23 @@ def tiles_of_time(
     Raises:
         DataError: the column holds no times, or reading fails.
     """
-    kind = history.schema.field(time).type
-    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        raise DataError(
-            f"time column {time!r} holds {kind}, not timestamps. Cast it in a query: "
-            f"SELECT *, CAST({time} AS TIMESTAMP) AS at FROM …"
-        )
+    kind = must_hold_times(history, time)
     aware = pa.types.is_timestamp(kind) and kind.tz is not None
     limits = [None if one is None else _literal(one, every, aware) for one in (since, until)]
     batches = history.rows(question.columns, time, span, *limits)
     yield from _tiles(batches, lambda batch: every.starts(batch.column(batch.schema.get_field_index(time))), question)
+
+
+def must_hold_times(history: History, time: str) -> Any:
+    """The Arrow type of the time column; DataError where it holds no times."""
+    kind = history.schema.field(time).type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return kind
+    key = quoted(time)
+    raise DataError(
+        f"time column {time!r} holds {kind}, not timestamps. Give a query that casts it: "
+        f"SELECT * REPLACE (CAST({key} AS TIMESTAMP) AS {key}) FROM …"
+    )
 
 
 def tiles_of_column(history: History, question: Question, column: str, span: Span) -> Iterator[Tile]:
