@@ -299,8 +299,10 @@ def made_demo(folder: Path) -> Path:
     model = story.train(training)
     cents = validation.assign(income=100 * validation["income"])
     tables = {"reference": reference, "validation": validation, "cents": cents}
-    for name, table in tables.items():
-        story.scored(table, model).to_parquet(folder / f"{name}.parquet", index=False)
+    scored = {name: story.scored(table, model) for name, table in tables.items()}
+    scored["history"] = story.broken_days(scored["validation"], scored["cents"])
+    for name, table in scored.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
     wakeful.learn(
         folder / "reference.parquet", score="score", label="rejected", threshold=story.THRESHOLD,
         segments=["property"], name="loans",

@@ -22,7 +22,7 @@ import wakeful
 from wakeful.bins import CategoryBins, NumericBins
 from wakeful.counts import Counts, Layout
 from wakeful.model import Column, Model
-from wakeful.reference import SCHEMA, Dispersion, Reference, Windows
+from wakeful.reference import SCHEMA, Dispersion, Reference, Stray, Windows
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -67,9 +67,10 @@ def test_what_was_saved_comes_back(task: str, tmp_path: Path):
     assert loaded.layout.fingerprint == reference.layout.fingerprint
     assert loaded.windows == reference.windows
     assert loaded.outcome_dispersion == reference.outcome_dispersion
+    assert loaded.strays.keys() == reference.strays.keys()
     for column in reference.model.features:
         assert loaded.importance[column.name] == reference.importance[column.name]
-        assert loaded.dispersion[column.name] == reference.dispersion.get(column.name, Dispersion())
+        assert loaded.dispersion.get(column.name, Dispersion()) == reference.dispersion.get(column.name, Dispersion())
     loaded.save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "reference.json").read_bytes()
 
@@ -126,14 +127,13 @@ def references(draw: st.DrawFn) -> Reference:
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     counts = Counts(layout, rng.integers(0, 2**53, layout.size) * (rng.random(layout.size) < 0.3) * 1.0)
     shares = st.floats(0, 1)
-    return Reference(
-        layout,
-        counts,
-        {name: draw(shares) for name in names},
-        {name: Dispersion(draw(shares), draw(shares)) for name in names},
-        draw(shares),
-        draw(st.none() | st.builds(Windows, st.just("week"), st.integers(0, 999))),
-    )
+    number = draw(st.integers(0, 999))
+    columns = {column.name: Dispersion(draw(shares), draw(shares)) for column in layout.counted}
+    importance = {name: draw(shares) for name in names}
+    if draw(st.booleans()):
+        return Reference(layout, counts, importance)
+    strays = {unit: Stray(number, draw(shares), columns) for unit in ("day", "week")}
+    return Reference(layout, counts, importance, Windows("week", number), strays)
 
 
 @given(reference=references())
@@ -146,8 +146,7 @@ def test_any_reference_comes_back_exactly(reference: Reference, tmp_path_factory
     assert loaded.counts == reference.counts
     for name, importance in reference.importance.items():
         assert loaded.importance[name] == importance
-        assert loaded.dispersion[name] == reference.dispersion[name]
-    assert (loaded.outcome_dispersion, loaded.windows) == (reference.outcome_dispersion, reference.windows)
+    assert (loaded.strays, loaded.windows) == (reference.strays, reference.windows)
 
 
 # ---------------------------------------------------------------- damage
@@ -251,7 +250,7 @@ def _remove(content: Any, path: tuple[Any, ...], instead: Any = ...) -> None:
         content[path[-1]] = instead
 
 
-@pytest.mark.parametrize("version", [0, 2, 99, -1, "1", None, 1.5, [1]])
+@pytest.mark.parametrize("version", [0, 1, 99, -1, "2", None, 1.5, [2]])
 def test_an_unknown_schema_version_says_what_to_do(saved: Path, version: Any):
     content = json.loads(saved.read_text(encoding="utf-8"))
     content["schema"] = version

@@ -1,7 +1,8 @@
 """From real mortgage applications to a failing check, in under a minute.
 
 A model predicts which applications the lender will reject. wakeful learns what its traffic looks like,
-writes a monitor file and validates the model. Then incomes arrive in cents. README.md describes the data.
+writes a monitor file and validates the model. Then incomes arrive in cents, and a replay of ten weeks shows when
+an alarm would have come. README.md describes the data.
 
 Run it with ``make demo``, or with ``python examples/loans/demo.py FOLDER``.
 """
@@ -66,8 +67,24 @@ def main() -> None:
     if culprit != "income":
         sys.exit(f"The demo failed: the first explanation should name income, and names {culprit}.")
 
+    title("5. Would it have told us, and would it have woken us for nothing?")
+    broken_days(validation, cents).to_parquet(folder / "history.parquet", index=False)
+    say("Ten weeks of applications, drawn from the validated ones. In three of the days incomes came in cents.")
+    wakeful(folder, "replay monitor_loans.py history.parquet --every 1d --time applied_at", expect=1)
+
     title("Now read, and change, the asserts")
     say(f"They are in {folder / 'monitor_loans.py'}. The data beside it can be tested again at any time.")
+
+
+def broken_days(good: pd.DataFrame, bad: pd.DataFrame) -> pd.DataFrame:
+    """Ten weeks of a hundred applications a day, drawn with replacement; three days are of the bad ones."""
+    rng = np.random.default_rng(0)
+    hours = np.sort(rng.integers(0, 24 * 70, 7_000))
+    rows = rng.integers(0, len(good), len(hours))
+    days = pd.Timestamp("2026-03-02") + pd.to_timedelta(hours, unit="h")
+    is_bad = (days >= "2026-04-08") & (days < "2026-04-11")
+    drawn = pd.concat([good.iloc[rows[~is_bad]], bad.iloc[rows[is_bad]]])
+    return drawn.assign(applied_at=[*days[~is_bad], *days[is_bad]]).sort_values("applied_at", kind="stable")
 
 
 def applications() -> pd.DataFrame:

@@ -30,6 +30,8 @@ def render(tuning: Tuning, proposals: list[Proposal], budget: str, console: Cons
     words = f"{_several(now, 'alarm')} today, {then} as proposed"
     rest = f" in {len(tuning.windows):,} windows; a budget of {budget} bears {tuning.bears:.2g}"
     console.print(Text.assemble("\n", (words, style), rest))
+    if now > then and not tuning.incidents:
+        console.print("An alarm that was right is no reason to loosen a limit: name its days with --incident.")
 
 
 def _lines(tuning: Tuning, one: Proposal, width: int) -> Iterator[Text]:
@@ -41,7 +43,11 @@ def _lines(tuning: Tuning, one: Proposal, width: int) -> Iterator[Text]:
         caught = f", caught {trial.caught} of {len(tuning.incidents)} incidents" if tuning.incidents else ""
         return Text(f"    {words:<8} {sign:>2} {trial.limit:<{width}g} {cost}{caught}", style=style)
 
-    yield Text(f"  {one.dial.source.removeprefix('assert ')}")
+    source = Text(f"  {one.dial.source.removeprefix('assert ')}")
+    if not (one.now.alarms or one.now.caught):
+        yield source.append("   silent", style="dim")
+        return
+    yield source
     yield line("today", one.now, "")
     if one.proposed.limit != one.now.limit:
         yield line("proposed", one.proposed, "bold")
