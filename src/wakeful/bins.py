@@ -38,6 +38,7 @@ _HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplicative has
 _TOP_BITS = np.uint64(57)
 _STEPS = 65_536  # the seen range is this many fixed-point steps wide
 _GRID_PAYS = 256  # for fewer values a binary search is faster
+_COMPARE_PAYS = 1024  # for more values, comparing with every edge is faster
 RAISED = 1.5 * 2.0**52  # near it, numbers are 1 apart: adding it rounds, and leaves whole steps in the low bits
 HALF = 2.0**18  # squared steps are summed in two halves
 _REACH = 4 * _STEPS  # a value farther than this many steps, four to eight ranges, is summed as if it were there
@@ -223,7 +224,17 @@ class Grid(NamedTuple):
         doubtful = np.flatnonzero(found == self.doubtful)
         steps[:] = found
         if len(doubtful):
-            steps[doubtful] = np.searchsorted(self.edges, values[doubtful], side="right") * self.apart
+            steps[doubtful] = self.search(values[doubtful]) * np.intp(self.apart)
+
+    def search(self, values: Floats) -> Ints | NDArray[np.uint8]:
+        """Bin of each finite value without the table, shape (n,)."""
+        if len(values) < _COMPARE_PAYS:
+            return np.searchsorted(self.edges, values, side="right")
+        found, above = np.zeros(len(values), dtype=np.uint8), np.empty(len(values), dtype=bool)
+        for edge in self.edges:  # many values: comparing all of them at once beats searching for each
+            np.greater_equal(values, edge, out=above)
+            found += above.view(np.uint8)
+        return found
 
     def bins(self, values: Floats) -> NDArray[np.uint8]:
         """Bin of each finite value, shape (n,)."""
