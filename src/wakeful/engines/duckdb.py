@@ -66,11 +66,12 @@ def _connect() -> Any:
     return connection
 
 
-def _run(cursor: Any, name: str, sql: str) -> Any:
+def _run(cursor: Any, name: str, sql: str, files: Sequence[str] = ()) -> Any:
     try:
         return cursor.sql(sql).to_arrow_reader(_BATCH)
     except duckdb.Error as error:
-        raise DataError(f"cannot read {name}: {str(error).strip()}") from error
+        blame = _broken_file(files)
+        raise DataError(f"cannot read {name}{blame and f' ({blame})'}: {str(error).strip()}") from error
 
 
 def _from_arrow(data: object) -> History:
@@ -125,10 +126,12 @@ def _from_files(path: str) -> History:
     listed = "[" + ", ".join(text(file) for file in files) + "]"
     connection = _connect()
 
-    def run(sql: str) -> Any:
-        return _run(connection.cursor(), path, sql)
+    is_csv = files[0].endswith(_CSV)
 
-    if files[0].endswith(_CSV):
+    def run(sql: str) -> Any:
+        return _run(connection.cursor(), path, sql, () if is_csv else files)
+
+    if is_csv:
         return History(path, f"read_csv({listed}, union_by_name = true)", run, True)
     schemas = {file: _schema(file) for file in files}
     instead, notes = _reconciled(schemas)
@@ -136,7 +139,19 @@ def _from_files(path: str) -> History:
     zones = {name: zone for schema in schemas.values() for name, zone in _zones(schema).items()}
     if not instead:
         source = f"read_parquet({listed}, union_by_name = true)"
-    return History(path, source, run, True, instead, zones, notes)
+    return History(path, source, run, True, instead, zones, notes, lambda columns: _broken_file(files, columns))
+
+
+def _broken_file(files: Sequence[str], columns: Sequence[str] | None = None) -> str:
+    """The first file whose columns cannot be read, after DuckDB failed without saying which."""
+    for file in files:
+        try:
+            with pq.ParquetFile(file, pre_buffer=False) as opened:
+                for _ in opened.iter_batches(_BATCH, columns=columns):
+                    pass
+        except (pa.ArrowException, OSError):
+            return f"{file} is broken"
+    return ""
 
 
 def _files(path: str) -> list[str]:
