@@ -391,13 +391,13 @@ def spoil(path: str, column: str) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_a_file_that_breaks_in_the_middle_keeps_what_was_computed(learnt: Path, history: History):
-    files(cents(history(30, 8_000), "2024-02-02", "2024-02-03"), 3)
-    spoil("rows/2.parquet", "city")
+    files(cents(history(30, 12_000), "2024-02-02", "2024-02-03"), 12)
+    spoil("rows/11.parquet", "city")
 
     told = command(learnt, "rows", "--every", "1d", "--json", "rows.jsonl")
 
     assert told.code == 2
-    assert "\nerror cannot read on in rows (rows/2.parquet is broken): " in told.err
+    assert "\nerror cannot read on in rows (rows/11.parquet is broken): " in told.err
     lines = [json.loads(line) for line in Path("rows.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(lines) >= 5
     assert [one["window"][:10] for one in lines if one["alarm"]] == ["2024-02-02"]
