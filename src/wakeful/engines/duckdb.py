@@ -123,23 +123,32 @@ def _safe(address: str) -> str:
 
 def _from_files(path: str) -> History:
     files = _files(path)
-    listed = "[" + ", ".join(text(file) for file in files) + "]"
-    connection = _connect()
-
     is_csv = files[0].endswith(_CSV)
+    connection = _connect()
 
     def run(sql: str) -> Any:
         return _run(connection.cursor(), path, sql, () if is_csv else files)
 
     if is_csv:
-        return History(path, f"read_csv({listed}, union_by_name = true)", run, True)
+        one_by_one = files if len(files) > 1 else []
+        schemas = {
+            file: _run(connection.cursor(), file, f"FROM {_reading([file])} LIMIT 0").schema for file in one_by_one
+        }
+        instead, notes = _reconciled(schemas)
+        return History(path, _reading(files, bool(instead)), run, True, instead, {}, notes)
     schemas = {file: _schema(file) for file in files}
     instead, notes = _reconciled(schemas)
-    source = f"read_parquet({listed}, union_by_name = true, filename = '_file')"
     zones = {name: zone for schema in schemas.values() for name, zone in _zones(schema).items()}
-    if not instead:
-        source = f"read_parquet({listed}, union_by_name = true)"
+    source = _reading(files, bool(instead))
     return History(path, source, run, True, instead, zones, notes, lambda columns: _broken_file(files, columns))
+
+
+def _reading(files: Sequence[str], with_names: bool = False) -> str:
+    """What stands behind FROM; with a column _file where it is asked for."""
+    function = "read_csv" if files[0].endswith(_CSV) else "read_parquet"
+    listed = ", ".join(text(file) for file in files)
+    named = ", filename = '_file'" if with_names else ""
+    return f"{function}([{listed}], union_by_name = true{named})"
 
 
 def _broken_file(files: Sequence[str], columns: Sequence[str] | None = None) -> str:
@@ -224,7 +233,7 @@ def _reconciled(schemas: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
         if len(texts[name]) > len(numbers[name]):
             few, word, other = numbers[name], "numbers", "text"
         else:
-            listed = ", ".join(text(str(Path(one))) for one in few)
+            listed = ", ".join(text(one) for one in few)
             key = quoted(name)
             instead[name] = (
                 f"CASE WHEN {key} IS NULL THEN NULL WHEN _file IN ({listed}) THEN 'inf'::DOUBLE "
