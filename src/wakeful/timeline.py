@@ -56,7 +56,8 @@ def _timeline(tally: Tally, width: int) -> Iterator[Text]:
             line.append(*_MARKS[worst])
         yield line
     several = f"; a mark is the worst of {step} windows" if step > 1 else ""
-    yield Text(f"{'':{left}}· passes  ? unsure  ✗ fails{several}", style="dim")
+    legend = f"· passes  ? unsure  ✗ fails{several}"
+    yield Text(" " * max(0, min(left, width - len(legend))) + legend, style="dim")
 
 
 def _short(window: str) -> str:
@@ -100,7 +101,8 @@ def _rates(tally: Tally) -> Table:
 def _closing(tally: Tally) -> Text:
     number = len(tally.alarms)
     words = f"{number} alarms" if number != 1 else "1 alarm"
-    over = f"{len(tally.windows):,} windows, {tally.rows:,} rows"
+    windows = "1 window" if len(tally.windows) == 1 else f"{len(tally.windows):,} windows"
+    over = f"{windows}, {tally.rows:,} rows"
     if tally.weeks:
         over += f", {tally.weeks:.3g} weeks"
     return Text.assemble("\n", (words if number else "no alarm", "bold red" if number else "bold green"), f" in {over}")

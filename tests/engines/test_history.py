@@ -498,15 +498,18 @@ def test_a_query_that_fails_is_told_with_its_reason(tmp_path: Path, monkeypatch:
     assert "frmo" in refused("SELECT at frmo nothing")
 
 
-def test_a_text_that_changes_into_numbers_in_one_file_is_invalid_there_only(
-    frame: pd.DataFrame, monitor: wakeful.Monitor, tmp_path: Path
+@pytest.mark.parametrize("path", ["rows", "./rows/*.parquet", "rows/../rows"])
+def test_numbers_that_are_text_in_one_file_are_invalid_there_only(
+    path: str, frame: pd.DataFrame, monitor: wakeful.Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.chdir(tmp_path)
+    Path("rows").mkdir()
     parts = [frame[at * 1_000 : (at + 1) * 1_000] for at in range(3)]
     parts[1] = parts[1].assign(income=parts[1]["income"].astype(str), visits=parts[1]["visits"].astype("str"))
     for at, part in enumerate(parts):
-        part.to_parquet(tmp_path / f"{at}.parquet", index=False)
+        part.to_parquet(f"rows/{at}.parquet", index=False)
 
-    history = open_history(tmp_path)
+    history = open_history(path)
     found = windows(history, monitor)
 
     wanted = Counts.zero(monitor.reference.layout)
@@ -517,6 +520,23 @@ def test_a_text_that_changes_into_numbers_in_one_file_is_invalid_there_only(
         "income holds text in 1.parquet, numbers in the other files: it changed its type there",
         "visits holds text in 1.parquet, numbers in the other files: it changed its type there",
     ]
+
+
+def test_a_csv_file_with_words_or_nothing_in_a_column_leaves_the_numbers_of_the_others(
+    frame: pd.DataFrame, monitor: wakeful.Monitor, tmp_path: Path
+):
+    parts = [as_text(frame[at * 1_000 : (at + 1) * 1_000]) for at in range(3)]
+    parts[0] = parts[0].assign(debt=np.nan)
+    parts[1] = parts[1].assign(income="much")
+    for at, part in enumerate(parts):
+        part.to_csv(tmp_path / f"{at}.csv", index=False)
+
+    history = open_history(tmp_path)
+    found = windows(history, monitor)
+
+    wanted = sum((monitor.count(part) for part in parts), Counts.zero(monitor.reference.layout))
+    assert sum(found.values(), Counts.zero(monitor.reference.layout)) == wanted
+    assert "income holds text in 1.csv, numbers in the other files: it changed its type there" in history.notes
 
 
 def test_types_that_only_widen_between_files_stay_numbers(

@@ -66,11 +66,12 @@ def _connect() -> Any:
     return connection
 
 
-def _run(cursor: Any, name: str, sql: str) -> Any:
+def _run(cursor: Any, name: str, sql: str, files: Sequence[str] = ()) -> Any:
     try:
         return cursor.sql(sql).to_arrow_reader(_BATCH)
     except duckdb.Error as error:
-        raise DataError(f"cannot read {name}: {str(error).strip()}") from error
+        blame = _broken_file(files)
+        raise DataError(f"cannot read {name}{blame and f' ({blame})'}: {str(error).strip()}") from error
 
 
 def _from_arrow(data: object) -> History:
@@ -122,21 +123,44 @@ def _safe(address: str) -> str:
 
 def _from_files(path: str) -> History:
     files = _files(path)
-    listed = "[" + ", ".join(text(file) for file in files) + "]"
+    is_csv = files[0].endswith(_CSV)
     connection = _connect()
 
     def run(sql: str) -> Any:
-        return _run(connection.cursor(), path, sql)
+        return _run(connection.cursor(), path, sql, () if is_csv else files)
 
-    if files[0].endswith(_CSV):
-        return History(path, f"read_csv({listed}, union_by_name = true)", run, True)
+    if is_csv:
+        one_by_one = files if len(files) > 1 else []
+        schemas = {
+            file: _run(connection.cursor(), file, f"FROM {_reading([file])} LIMIT 0").schema for file in one_by_one
+        }
+        instead, notes = _reconciled(schemas)
+        return History(path, _reading(files, bool(instead)), run, True, instead, {}, notes)
     schemas = {file: _schema(file) for file in files}
     instead, notes = _reconciled(schemas)
-    source = f"read_parquet({listed}, union_by_name = true, filename = '_file')"
     zones = {name: zone for schema in schemas.values() for name, zone in _zones(schema).items()}
-    if not instead:
-        source = f"read_parquet({listed}, union_by_name = true)"
-    return History(path, source, run, True, instead, zones, notes)
+    source = _reading(files, bool(instead))
+    return History(path, source, run, True, instead, zones, notes, lambda columns: _broken_file(files, columns))
+
+
+def _reading(files: Sequence[str], with_names: bool = False) -> str:
+    """What stands behind FROM; with a column _file where it is asked for."""
+    function = "read_csv" if files[0].endswith(_CSV) else "read_parquet"
+    listed = ", ".join(text(file) for file in files)
+    named = ", filename = '_file'" if with_names else ""
+    return f"{function}([{listed}], union_by_name = true{named})"
+
+
+def _broken_file(files: Sequence[str], columns: Sequence[str] | None = None) -> str:
+    """The first file whose columns cannot be read, after DuckDB failed without saying which."""
+    for file in files:
+        try:
+            with pq.ParquetFile(file, pre_buffer=False) as opened:
+                for _ in opened.iter_batches(_BATCH, columns=columns):
+                    pass
+        except (pa.ArrowException, OSError):
+            return f"{file} is broken"
+    return ""
 
 
 def _files(path: str) -> list[str]:
@@ -209,7 +233,7 @@ def _reconciled(schemas: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
         if len(texts[name]) > len(numbers[name]):
             few, word, other = numbers[name], "numbers", "text"
         else:
-            listed = ", ".join(text(str(Path(one))) for one in few)
+            listed = ", ".join(text(one) for one in few)
             key = quoted(name)
             instead[name] = (
                 f"CASE WHEN {key} IS NULL THEN NULL WHEN _file IN ({listed}) THEN 'inf'::DOUBLE "

@@ -50,6 +50,7 @@ class History:
         instead: SQL expressions that stand for columns whose type needs care, by name.
         zones: time zone of timestamp columns that the engine forgets, by name.
         notes: what a person should know of the data, sentences.
+        culprit: after columns could not be read: what is to blame, such as a file; empty where that is not known.
     """
 
     name: str
@@ -59,6 +60,7 @@ class History:
     instead: Mapping[str, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    culprit: Callable[[Sequence[str]], str] = lambda columns: ""
 
     @cached_property
     def schema(self) -> Any:
@@ -84,17 +86,21 @@ class History:
         """Extent and order of the rows in column ``by``; reads that column alone."""
         key = quoted(by)
         rows, without, first, last = self._row(
-            f"SELECT count({key}), count(*) - count({key}), min({key}), max({key}) FROM {self.source}"
+            f"SELECT count({key}), count(*) - count({key}), min({key}), max({key}) FROM {self.source}",
+            by,
         )
         in_order = False
         if self.keeps_order:
             back = f"SELECT {key} < lag({key}) OVER () AS back FROM {self.source} WHERE {key} IS NOT NULL"
-            in_order = not self._row(f"SELECT count(*) FROM ({back}) WHERE back")[0]
+            in_order = not self._row(f"SELECT count(*) FROM ({back}) WHERE back", by)[0]
         return Span(rows, without, first, last, in_order)
 
-    def _row(self, query: str) -> list[Any]:
+    def _row(self, query: str, by: str) -> list[Any]:
         with self.run(query) as reader:
-            return [column[0].as_py() for column in reader.read_all().columns]
+            try:
+                return [column[0].as_py() for column in reader.read_all().columns]
+            except (pa.ArrowException, OSError) as error:
+                raise self._broken(error, [by]) from error
 
     def rows(
         self, columns: Sequence[str] | None, by: str, span: Span, since: str | None = None, until: str | None = None
@@ -127,8 +133,12 @@ class History:
                 except StopIteration:
                     return
                 except (pa.ArrowException, OSError) as error:
-                    raise DataError(f"cannot read on in {self.name}: {_first_line(error)}") from error
+                    raise self._broken(error, list(names)) from error
                 yield self._zoned(sturdy(batch))
+
+    def _broken(self, error: Exception, columns: Sequence[str]) -> DataError:
+        culprit = self.culprit(columns)
+        return DataError(f"cannot read on in {self.name}{culprit and f' ({culprit})'}: {_first_line(error)}")
 
     def _zoned(self, batch: Any) -> Any:
         """Timestamps on the clock that the data name, which hours and weekdays are read from."""
