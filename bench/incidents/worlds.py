@@ -79,7 +79,8 @@ class World:
         """What a team tells a tool about its columns, and how many rows a window will have."""
         return {
             "name": self.name.replace("-", "_"), "score": SCORE, "decision": DECISION, "threshold": self.threshold,
-            "label": self.label, "holdout": HOLDOUT, "id": ID, "time": self.time, "segment": self.segment,
+            "label": self.label, "holdout": HOLDOUT, "holdout_share": HELD_OUT, "id": ID, "time": self.time,
+            "segment": self.segment,
             "rows": rows, "numeric": self.numeric, "categorical": self.categorical,
         }  # fmt: skip
 

@@ -80,6 +80,9 @@ def init(
             help="1 where a flagged row was let through at random; may exist in live data only.",
         ),
     ] = None,
+    holdout_share: Annotated[
+        float | None, typer.Option(metavar="X", help="Share of flagged rows that you hold out, such as 0.05.")
+    ] = None,
     time: Annotated[
         str | None,
         typer.Option(metavar="COL", help="When it happened: limits then allow for how windows vary."),
@@ -114,7 +117,23 @@ def init(
     from wakeful import initialise
 
     if monitor is not None:
-        if any((score, label, decision, threshold is not None, holdout, time, id, segment, task, kind, name, out)):
+        if any(
+            (
+                score,
+                label,
+                decision,
+                threshold is not None,
+                holdout,
+                holdout_share is not None,
+                time,
+                id,
+                segment,
+                task,
+                kind,
+                name,
+                out,
+            )
+        ):
             raise typer.BadParameter("--monitor learns its own reference again, in its place: give no other option")
         written = initialise.learn_again(monitor, data)
     else:
@@ -124,7 +143,7 @@ def init(
             score=score, label=label, decision=decision, threshold=threshold, holdout=holdout, time=time, id=id,
             segments=tuple(segment or ()), task=task, kinds=kind or [], name="model" if name is None else name,
         )  # fmt: skip
-        written = initialise.start(data, roles, out or Path())
+        written = initialise.start(data, roles, out or Path(), holdout_share)
     console = Console(soft_wrap=True, highlight=False)
     for line in written.lines():
         console.print(line, markup=False)

@@ -15,6 +15,7 @@ from wakeful.views import column_counts, outcomes
 __all__ = ["identifier", "monitor_file"]
 
 _MOST_ODDS = 1.75  # the flagged share may change its odds by this factor
+_MOST_RATIO = 1.3  # outcomes may differ from what scores promise by this factor
 _SHIFT = 0.15  # d1 of the answers beyond noise: 7.5% of the traffic got another answer
 _MOST_SHIFT = 0.6  # beyond it, three of ten answers may move unnoticed: no limit any more
 _ROOM = 1.25  # healthy windows may stray a quarter farther than those of the reference did
@@ -36,13 +37,14 @@ def identifier(name: str) -> str:
     return word if word.isidentifier() and not keyword.iskeyword(word) else f"model_{word}"
 
 
-def monitor_file(reference: Reference, windows: list[Counts], source: str) -> str:
+def monitor_file(reference: Reference, windows: list[Counts], source: str, holdout_share: float | None = None) -> str:
     """The text of a monitor file.
 
     Args:
         reference: learnt from the data.
         windows: counts of the reference's own time windows, from which limits are learnt; may be empty.
         source: name of the data it was learnt from, for a comment.
+        holdout_share: of flagged rows, as the team draws it.
     """
     model = reference.model
     variable = identifier(model.name)
@@ -65,7 +67,7 @@ def monitor_file(reference: Reference, windows: list[Counts], source: str) -> st
         "",
         f'{variable} = wakeful.Monitor("reference.json")  # {learnt}',
     ]
-    for title, checks in _sections(reference, windows):
+    for title, checks in _sections(reference, windows, holdout_share):
         parts += ["", "", f"# {title[0]}", *(f"# {line}" for line in title[1:])]
         for check in checks:
             parts += ["", "", *_check_lines(variable, check)]
@@ -95,13 +97,15 @@ def _quoted(text: str) -> str:
     return literal if '"' in text else '"' + literal[1:-1].replace("\\'", "'") + '"'
 
 
-def _sections(reference: Reference, windows: list[Counts]) -> Iterator[tuple[list[str], list[_Check]]]:
+def _sections(
+    reference: Reference, windows: list[Counts], holdout_share: float | None
+) -> Iterator[tuple[list[str], list[_Check]]]:
     yield (
         [
             "1. Outcomes: is the model still right? Put each fear into the words of whoever it hurts,",
             'and the team to wake in place of "on-call".',
         ],
-        list(_outcome_checks(reference, windows)),
+        [*_outcome_checks(reference, windows), *_holdout_checks(reference, holdout_share)],
     )
     yield (
         ["2. Answers: known at once, long before the outcomes. A broken model shows here first."],
@@ -156,6 +160,13 @@ def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Ch
             [_seen("ROC AUC (0.5 is a coin)", reference, "roc_auc")],
             [f"{subject}.roc_auc() >= {_at_least(reference, windows, 'roc_auc')}"],
         )
+        low, high = _promise_limits(reference, windows)
+        yield _Check(
+            "scores_keep_their_promise",
+            page | {"fear": "Cases turn out otherwise than their scores say, or outcomes arrive wrong"},
+            ["Positive outcomes, over those that the reference had at the same scores."],
+            [f"{low} <= {subject}.observed_to_expected() <= {high}"],
+        )
     elif model.task == "multiclass":
         yield _Check(
             "classes_are_right",
@@ -181,6 +192,32 @@ def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Ch
             [_seen("Bias (mean of prediction - label)", reference, "bias")],
             [f"-{lean} <= live.bias() <= {lean}"],
         )
+
+
+def _holdout_checks(reference: Reference, share: float | None) -> Iterator[_Check]:
+    """A holdout that is lost, or not drawn at random, blinds every check above without a sign."""
+    if reference.model.holdout is None or reference.model.task != "binary":
+        return
+    known, _ = _quality(reference.counts, reference, "holdout_share")
+    drawn = share if share is not None else known if known > 0 else None
+    low, high = (0.005, 1.0) if drawn is None else (drawn / 2, min(1.0, 2 * drawn))
+    comment = "Say --holdout-share to `wakeful init` for limits around it." if drawn is None else ""
+    yield _Check(
+        "holdout_is_drawn",
+        {"window": "24h", "page": "on-call", "fear": "We no longer see whether the cases that we flag are right"},
+        [comment or f"Of flagged rows, {drawn:.2g} are held out.", "Held-out rows score as the other flagged ones do."],
+        [f"{low:.3g} <= live.holdout_share() <= {high:.3g}", "live.holdout_d1() <= 0.2"],
+    )
+
+
+def _promise_limits(reference: Reference, windows: list[Counts]) -> tuple[str, str]:
+    """Observed over expected outcomes: a constant, or beyond how far the reference's own windows strayed."""
+    _, own = _quality(reference.counts, reference, "observed_to_expected")
+    found = [_quality(one, reference, "observed_to_expected") for one in windows]
+    above = _usual_worst([math.log(ratio) - 2 * noise / ratio for ratio, noise in found if ratio > 0])
+    below = _usual_worst([-math.log(ratio) - 2 * noise / ratio for ratio, noise in found if ratio > 0])
+    low, high = (math.exp(max(math.log(_MOST_RATIO), 4 * own, _ROOM * one)) for one in (below, above))
+    return f"{math.floor(100 / low) / 100:g}", f"{math.ceil(100 * high) / 100:g}"
 
 
 def _arrival(comment: str) -> _Check:
@@ -246,7 +283,7 @@ def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Che
         broken.append("live.score.out_of_range() <= live.reference.score.out_of_range() + 0.005")
     else:
         broken.append("live.score.unseen() <= live.reference.score.unseen() + 0.005")
-    broken += ["live.score.spike() <= 0.005", "live.score.vanished() <= 0.02"]
+    broken += ["live.score.spike() <= 0.005", "live.score.vanished() <= 0.005"]
     yield _Check(
         "answers_are_real",
         page | {"fear": "The model answers with a constant, a fallback, or nothing"},
@@ -300,7 +337,7 @@ def _fault_checks(reference: Reference) -> Iterator[_Check]:
         asserts.append("live.features.out_of_range() <= live.reference.features.out_of_range() + 0.01")
     asserts.append("live.features.spike() <= 0.005")
     if kinds & {"numeric", "categorical", "boolean"}:
-        asserts.append("live.features.vanished() <= 0.02")
+        asserts.append("live.features.vanished() <= 0.005")
     yield _Check(
         "inputs_are_whole",
         {"window": "6h", "ticket": "ml-team", "fear": "The model decides on broken data"},

@@ -320,30 +320,34 @@ class Worst:
 class Lost:
     """Reference share of the values that no longer occur.
 
-    A value counts towards ``low`` only if seeing none of it would be incredible even at a fraction of its
-    reference share, and if healthy windows do not stray that far by themselves.
+    ``low`` is what the most frequent of them had, less what they may still have although none was seen. They
+    count only if seeing none would be incredible even at a fraction of their reference share, and if healthy
+    windows do not stray that far by themselves. It holds for every choice of values out of all (Bonferroni).
 
     Attributes:
         usual: reference share of each value, shape (k,).
         counts: live rows of each, shape (k,).
         n: live rows.
-        fraction: of its share to which each value may fall, shape (k,).
+        fraction: of its share to which a value may fall.
     """
 
     usual: Floats
     counts: Floats
     n: float
-    fraction: Floats
+    fraction: float
 
     def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
         """The share lost with its bounds."""
         if not self.n > 0:
             return NOTHING
-        p, gone, each = self.usual, self.counts == 0, alpha / max(1, len(self.usual))
-        rare = -self.n * np.log1p(-p * self.fraction) <= math.log(1 / each)
-        stray = p <= z_of(each) * np.sqrt(rho * p * (1 - p))
+        p, gone, k = self.usual, self.counts == 0, len(self.usual)
         value = float(p[gone].sum())
-        return Estimate(value, float(p[gone & ~rare & ~stray].sum()), value, float(self.n))
+        stray = z_of(alpha / max(1, k)) * np.sqrt(rho * p * (1 - p))
+        had = np.cumsum(np.sort(p[gone & (p > stray)])[::-1])
+        choices = [math.lgamma(k + 1) - math.lgamma(j + 1) - math.lgamma(k - j + 1) for j in range(1, len(had) + 1)]
+        still = -np.expm1(-(math.log(k / alpha) + np.array(choices)) / self.n)
+        lost = np.where(still < self.fraction * had, had - still, 0.0)
+        return Estimate(value, float(lost.max(initial=0.0)), value, float(self.n))
 
 
 class Smooth(NamedTuple):

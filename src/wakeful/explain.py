@@ -23,6 +23,7 @@ __all__ = ["Cause", "explain"]
 EVERYTHING = Slice(None, None)
 
 _ERROR_RATE = 0.001  # in one of a thousand healthy windows noise is listed: an explanation wakes nobody
+_MAY_GROW = 1.25  # odds of what is missing or new: less is no news
 _WEIGHT_OF_FAULTS = 0.5  # a broken column is the culprit even where it matters little for the score
 _WEIGHT_OF_SHIFTS = 0.05
 _SCORE_IMPORTANCE = 0.3  # the score shifts because features do: it comes first only where none does
@@ -184,7 +185,7 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion
     rows, known = live.rows, expected.rows
 
     def beyond(part: float, reference_part: float, rho: float = 0.0) -> float:
-        allowed = float(allowed_share(np.array((reference_part + 1) / (known + 2)), 2.0))
+        allowed = float(allowed_share(np.array((reference_part + 1) / (known + 2)), _MAY_GROW))
         return share_bounds(part, rows, alpha, 1 / known + rho)[0] - allowed
 
     usual = _percent(expected.missing / known)
@@ -227,7 +228,11 @@ def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float, rho: float
     if low <= allowed[at]:
         return
     share = parts[at] / live.n
-    if at < len(live.values):
+    tail = at - len(live.values) - len(live.prints)
+    if tail >= 0 and isinstance(live.bins, NumericBins):
+        word, edge = (("below", live.bins.edges[1]), ("above", live.bins.edges[-2]))[tail]
+        text = f"{_percent(share)} {word} {format_number(edge)} ({_percent(usual_shares[at])} in training)"
+    elif at < len(live.values):
         usual = expected.values[at] / max(expected.n, 1)
         text = f"{_percent(share)} at {live.bins.describe(at)} ({_percent(usual)} in training)"
     else:
@@ -252,7 +257,7 @@ def _losses(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion
     lost = vanished.estimate(live, expected, {}, alpha, max(dispersion))
     if lost.low <= 0:
         return
-    single = np.flatnonzero(expected.bins.is_single)
+    single = np.flatnonzero(expected.bins.is_single | isinstance(expected.bins, NumericBins))
     gone = [at for at in single[np.argsort(-expected.values[single])] if not live.values[at] and expected.values[at]]
     names = [f"{expected.bins.describe(int(at))} ({_percent(expected.values[at] / expected.rows)})" for at in gone[:3]]
     if expected.missing and not live.missing:

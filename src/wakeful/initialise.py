@@ -68,8 +68,14 @@ def roles_of(*, kinds: Sequence[str], **others: Any) -> Roles:
     return Roles(kinds=pairs, **others)
 
 
-def start(data: object, roles: Roles, out: Path) -> Written:
+def start(data: object, roles: Roles, out: Path, holdout_share: float | None = None) -> Written:
     """Learn a reference, write it and a monitor file; a monitor file that exists is left alone."""
+    if holdout_share is not None and not 0 < holdout_share < 1:
+        raise DataError(
+            f"the holdout share must lie between 0 and 1, not {holdout_share:g}: of 100 flagged rows, 5 are 0.05."
+        )
+    if holdout_share is not None and roles.holdout is None:
+        raise DataError("a holdout share says nothing without a holdout column: give --holdout COLUMN, too.")
     learnt = learn_all(data, roles)
     out.mkdir(parents=True, exist_ok=True)
     reference, monitor = out / "reference.json", out / f"monitor_{identifier(roles.name)}.py"
@@ -77,7 +83,7 @@ def start(data: object, roles: Roles, out: Path) -> Written:
     kept = monitor.exists()
     if not kept:
         source = Path(str(data)).name if isinstance(data, str | Path) else type(data).__name__
-        monitor.write_text(monitor_file(learnt.reference, learnt.windows, source), encoding="utf-8")
+        monitor.write_text(monitor_file(learnt.reference, learnt.windows, source, holdout_share), encoding="utf-8")
     return Written(learnt, reference, monitor, kept)
 
 

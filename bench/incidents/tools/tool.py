@@ -35,8 +35,8 @@ class MonitoringTool(Protocol):
         Args:
             reference: features, score, decision, label (known in all rows) and, in time order, the time.
             roles: names of the columns: score, decision, label, holdout and id (the last two in live data
-                only), time and segment or None; threshold; rows of a window (the typical number in time order); the
-                features as lists, numeric and categorical.
+                only), time and segment or None; threshold; the share of flagged rows that is held out; rows of a
+                window (the typical number in time order); the features as lists, numeric and categorical.
         """
 
     def judge(self, window: pd.DataFrame) -> Judgement:

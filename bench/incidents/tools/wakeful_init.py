@@ -21,7 +21,7 @@ class Tool:
         }
         segments = () if roles["segment"] is None else (roles["segment"],)
         self.folder = tempfile.TemporaryDirectory(prefix="incidents-")  # the source of checks is read when they run
-        written = start(reference, Roles(**names, segments=segments), Path(self.folder.name))
+        written = start(reference, Roles(**names, segments=segments), Path(self.folder.name), roles["holdout_share"])
         self.monitor = load_monitor(written.monitor)
 
     def judge(self, window: pd.DataFrame) -> Judgement:

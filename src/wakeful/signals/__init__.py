@@ -13,6 +13,7 @@ from wakeful.signals import (
     classification,
     distances,
     faults,
+    health,
     moments,
     multiclass,
     regression,
@@ -25,7 +26,7 @@ __all__ = ["Of", "Signal", "find", "names", "signal"]
 
 
 def _all() -> Iterator[Signal]:
-    for family in (shares, faults, distances, moments, traffic, classification, multiclass, regression):
+    for family in (shares, faults, distances, moments, traffic, classification, health, multiclass, regression):
         for name in family.__all__:
             found = getattr(family, name)
             if isinstance(found, Signal):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wakeful.bins import CategoryBins, Floats
+from wakeful.bins import CategoryBins, Floats, NumericBins
 from wakeful.evidence import Lost, Worst
 from wakeful.signals.shares import unseen_rows
 from wakeful.signals.signal import signal
@@ -20,10 +20,10 @@ from wakeful.views import ColumnCounts
 __all__ = ["Surges", "allowed_share", "fault", "spike", "surges", "vanished"]
 
 _SURGE = 10.0  # no season or campaign multiplies the odds of a value tenfold
-_MAY_FALL = 0.2  # a season may take four fifths of a value's share
-_MISSING_MAY_FALL = 0.5  # but not of what is missing
+_MAY_FALL = 0.7  # of its share: where a season halves it, some rows are still seen, all but for sure
 _CONTINUOUS = 1.25  # fingerprints of continuous values are evenly spread, whatever the distribution
-_GRAINY = 3.0  # those of values that repeat (prices, round sums) follow the mix of customers
+_GRAINY = 3.0  # those of few values that repeat (prices, round sums) follow the mix of customers
+_MIXED = 1.5  # where many values share a fingerprint, their mix averages out
 
 
 def allowed_share(share: Floats, factor: float) -> Floats:
@@ -32,7 +32,13 @@ def allowed_share(share: Floats, factor: float) -> Floats:
 
 
 class Surges(NamedTuple):
-    """Every bin and fingerprint of a column: live rows, usual share, and the share that it may have."""
+    """What may grow: every bin, then every fingerprint, then both tails with what lies beyond them.
+
+    Attributes:
+        parts: live rows.
+        usual: share in the reference.
+        allowed: share that each may have.
+    """
 
     parts: Floats
     usual: Floats
@@ -49,32 +55,49 @@ def surges(live: ColumnCounts, reference: ColumnCounts) -> Surges:
     spread, expected = live.prints.sum(), reference.prints.sum()
     if spread and live.n:
         even = (reference.prints + 1) / (expected + len(reference.prints))
-        noise = 4 * np.sqrt(1 / (len(even) * max(expected, 1)))
-        continuous = even.max() < 1 / len(even) + noise
         part = spread / live.n
         usual = reference.prints / max(expected, 1) * part
-        found.append(Surges(live.prints, usual, allowed_share(even, _CONTINUOUS if continuous else _GRAINY) * part))
+        found.append(Surges(live.prints, usual, allowed_share(even, _print_factor(reference)) * part))
+    if isinstance(reference.bins, NumericBins) and len(rows) > 3:
+        tails = [np.array([one[:2].sum(), one[-2:].sum()]) for one in (live.values, rows)]
+        share = (tails[1] + 1) / (reference.n + len(rows))
+        found.append(Surges(tails[0], tails[1] / max(reference.n, 1), allowed_share(share, _SURGE)))
     return Surges(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+def _print_factor(reference: ColumnCounts) -> float:
+    """By how much the odds of a fingerprint may grow: the less, the more values share one.
+
+    With value multiplicities f, the cells' variance is sum f² / K, so n / (sum f² / n - 1) is the number of
+    equally frequent values that would repeat as often.
+    """
+    prints, cells = reference.prints, len(reference.prints)
+    n = max(float(prints.sum()), 1.0)
+    if (prints + 1).max() / (n + cells) < 1 / cells + 4 * np.sqrt(1 / (cells * n)):
+        return _CONTINUOUS
+    repeats = ((prints - n / cells) ** 2).sum() / (n / cells) / (cells - 1) - 1.0
+    values = n / max(repeats, 1e-9) / cells
+    return float(np.clip(1 + _MIXED / np.sqrt(values), _CONTINUOUS, _GRAINY))
 
 
 @signal
 def spike(live: ColumnCounts, reference: ColumnCounts) -> Worst:
     """Largest share that suddenly sits on one value: an error code, a default, a fallback.
 
-    The largest excess of any bin over ten times its reference odds, and, for continuous columns, of any
-    fingerprint over its even share. Values that training never showed count in full.
+    The largest excess of any bin, or of a tail with all that lies beyond it, over ten times its reference
+    odds, and, for continuous columns, of any fingerprint over its even share. Values that training never
+    showed count in full.
     """
     return Worst(*surges(live, reference), live.n, reference.n)
 
 
 @signal(kinds=("numeric", "categorical", "boolean"))
 def vanished(live: ColumnCounts, reference: ColumnCounts) -> Lost:
-    """Reference share of the single values (and of "missing") that no longer occur at all."""
-    single = reference.bins.is_single
-    shares = np.append(reference.values[single], reference.missing) / max(reference.rows, 1)
-    counts = np.append(live.values[single], live.missing)
-    fraction = np.append(np.full(len(shares) - 1, _MAY_FALL), _MISSING_MAY_FALL)
-    return Lost(shares, counts, live.rows, fraction)
+    """Reference share of the values (single ones, whole bins of numbers, and "missing") that no longer occur at all."""
+    known = reference.bins.is_single if isinstance(reference.bins, CategoryBins) else np.ones(len(live.values), bool)
+    shares = np.append(reference.values[known], reference.missing) / max(reference.rows, 1)
+    counts = np.append(live.values[known], live.missing)
+    return Lost(shares, counts, live.rows, _MAY_FALL)
 
 
 @signal
