@@ -107,9 +107,13 @@ def judge(adapter: Adapter, world: World, rows: int, found: Iterable[Case]) -> I
     if adapter.python is None:
         tool = load(adapter.path)
         tool.prepare(world.reference, world.roles(rows))
+        earlier: list[pd.DataFrame] = []
         for case in found:
+            if case.at == 1:
+                earlier.clear()
             start = time.perf_counter()
-            said = tool.judge(case.window)
+            said = tool.judge(case.window, earlier) if hasattr(tool, "looks_back") else tool.judge(case.window)
+            earlier.append(case.window)
             yield _judged(adapter, world, case, said._asdict(), time.perf_counter() - start)
     else:
         yield from _judge_apart(adapter, world, rows, found)

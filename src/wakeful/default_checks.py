@@ -16,6 +16,7 @@ __all__ = ["identifier", "monitor_file"]
 
 _MOST_ODDS = 1.75  # the flagged share may change its odds by this factor
 _MOST_RATIO = 1.3  # outcomes may differ from what scores promise by this factor
+_LEAST_SLOPE = 0.8  # a fifth of what the score tells of outcomes may go
 _SHIFT = 0.15  # d1 of the answers beyond noise: 7.5% of the traffic got another answer
 _MOST_SHIFT = 0.6  # beyond it, three of ten answers may move unnoticed: no limit any more
 _ROOM = 1.25  # healthy windows may stray a quarter farther than those of the reference did
@@ -164,8 +165,11 @@ def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Ch
         yield _Check(
             "scores_keep_their_promise",
             page | {"fear": "Cases turn out otherwise than their scores say, or outcomes arrive wrong"},
-            ["Positive outcomes, over those that the reference had at the same scores."],
-            [f"{low} <= {subject}.observed_to_expected() <= {high}"],
+            ["Positive outcomes over those that the reference had at the same scores, and how far they follow them."],
+            [
+                f"{low} <= {subject}.observed_to_expected() <= {high}",
+                f"{subject}.calibration_slope() >= {_slope_limit(reference, windows)}",
+            ],
         )
     elif model.task == "multiclass":
         yield _Check(
@@ -218,6 +222,13 @@ def _promise_limits(reference: Reference, windows: list[Counts]) -> tuple[str, s
     below = _usual_worst([-math.log(ratio) - 2 * noise / ratio for ratio, noise in found if ratio > 0])
     low, high = (math.exp(max(math.log(_MOST_RATIO), 4 * own, _ROOM * one)) for one in (below, above))
     return f"{math.floor(100 / low) / 100:g}", f"{math.ceil(100 * high) / 100:g}"
+
+
+def _slope_limit(reference: Reference, windows: list[Counts]) -> str:
+    """Outcomes follow the score by so much of what they did in the reference; less if its own windows did."""
+    found = [_quality(one, reference, "calibration_slope") for one in windows]
+    worst = _usual_worst([1 - slope - 2 * noise for slope, noise in found])
+    return f"{math.floor(100 * max(0.0, min(_LEAST_SLOPE, 1 - _ROOM * worst))) / 100:g}"
 
 
 def _arrival(comment: str) -> _Check:

@@ -27,7 +27,11 @@ class Judgement(NamedTuple):
 
 
 class MonitoringTool(Protocol):
-    """A tool with the settings that a newcomer meets."""
+    """A tool with the settings that a newcomer meets.
+
+    One that has an attribute ``looks_back`` is given a second argument by ``judge``: the windows of the same
+    draw that came before, the oldest first, for what it judges over longer stretches.
+    """
 
     def prepare(self, reference: pd.DataFrame, roles: Roles) -> None:
         """Learn from the reference.
