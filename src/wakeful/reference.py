@@ -118,10 +118,10 @@ class Reference:
         """How far windows of that length stray: that of the longest unit which is no longer, else the shortest.
 
         Shorter windows stray more, so this errs to the side of silence. Without a length, it is that of the
-        windows from which limits were learnt.
+        windows from which limits were learnt, else of the longest.
         """
         if seconds is None:
-            return self.strays[self.windows.unit] if self.windows else _STEADY
+            return self.strays[self.windows.unit] if self.windows else [_STEADY, *self.strays.values()][-1]
         fitting = [stray for unit, stray in self.strays.items() if _SECONDS[unit] <= seconds]
         return fitting[-1] if fitting else next(iter(self.strays.values()), _STEADY)
 

@@ -82,10 +82,11 @@ def learn_all(data: object, roles: Roles, derived: Mapping[str, Derivation] | No
         notes.append(f"{model.time}: hours of the week differ, so live rows are compared with the same hours")
     windows: list[Counts] = []
     if counter is not None:
-        windows = counter.windows(counter.main)
-        strays = strays_of(reference, counter)
-        reference = replace(reference, windows=Windows(counter.main, len(windows)), strays=strays)
-    elif model.time is not None:
+        reference = replace(reference, strays=strays_of(reference, counter))
+        if counter.main is not None:
+            windows = counter.windows(counter.main)
+            reference = replace(reference, windows=Windows(counter.main, len(windows)))
+    if model.time is not None and not windows:
         notes.append(f"{model.time}: too few rows per time window to learn how much windows vary by themselves")
     notes += [f"{name}: missing in every row" for name in _empty(reference)]
     return Learnt(reference, windows, notes)

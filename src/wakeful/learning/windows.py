@@ -32,10 +32,10 @@ class WindowCounter:
 
     Attributes:
         units: calendar units that tell how windows stray, the shortest first; longer windows are sums of it.
-        main: the shortest whose windows have enough rows to learn limits from.
+        main: the shortest whose windows have enough rows to learn limits from; None where none has.
     """
 
-    def __init__(self, layout: Layout, units: list[str], main: str, time: str) -> None:
+    def __init__(self, layout: Layout, units: list[str], main: str | None, time: str) -> None:
         self.units = units
         self.main = main
         self._time = time
@@ -44,7 +44,7 @@ class WindowCounter:
 
     @classmethod
     def over(cls, layout: Layout, seen: Profile) -> WindowCounter | None:
-        """A counter of the calendar units that give enough windows; None where none gives enough rows."""
+        """A counter of the calendar units that give enough windows; None where none does."""
         time = layout.model.time
         if time is None:
             return None
@@ -63,7 +63,7 @@ class WindowCounter:
             and seen.rows / numbers[unit] >= _ROWS_TO_STRAY
         ]
         main = next((unit for unit in units if seen.rows / numbers[unit] >= _ROWS_TO_LIMIT), None)
-        return None if main is None else cls(layout, units, main, time)
+        return cls(layout, units, main, time) if units else None
 
     def add(self, batch: ArrowBatch, derived: Mapping[str, Derivation] | None) -> None:
         """Count a batch into its windows; rows without a time belong to none."""
