@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from wakeful.bins import CategoryBins, Floats, Ints
 from wakeful.encoding import INVALID, MISSING, clock_cells, encode_categories
+from wakeful.ids import BINS, cells_of_numbers, cells_of_words, encode_ids, words_of_texts
 
 _PER_SECOND = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 
-__all__ = ["categories_of", "clock_of", "is_text", "numbers_of", "plain", "sturdy"]
+__all__ = ["categories_of", "clock_of", "ids_of", "is_text", "numbers_of", "plain", "sturdy"]
 
 
 def numbers_of(column: Any) -> Floats:
@@ -83,9 +84,47 @@ def clock_of(column: Any, part: str, bins: CategoryBins) -> Ints:
     return _where_null(column, clock_cells(_data(column), part, _PER_SECOND[column.type.unit]), bins.size)
 
 
+def ids_of(column: Any) -> Ints:
+    """A pyarrow array of identifiers as cells of hashed ids, shape (n,)."""
+    if isinstance(column, pa.DictionaryArray) and len(column.dictionary) <= len(column):
+        cells = np.append(ids_of(column.dictionary), BINS.size)
+        return cells.take(_data_or(column.indices, len(cells) - 1))
+    column = plain(column)
+    kind = column.type
+    if not len(column):
+        return np.zeros(0, dtype=np.intp)
+    if is_text(kind):
+        width = np.int64 if pa.types.is_large_string(kind) else np.int32
+        _, offsets, data = column.buffers()
+        borders = np.frombuffer(offsets, width, len(column) + 1, column.offset * np.dtype(width).itemsize)
+        first, last = int(borders[0]), int(borders[-1])
+        texts = data.slice(first, last - first).to_pybytes() if last > first else b""
+        return _where_null(column, cells_of_words(words_of_texts(texts, (borders - first).tolist())), BINS.size)
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind):
+        return _where_null(column, cells_of_numbers(_data(column)), BINS.size)
+    if pa.types.is_decimal(kind):
+        try:
+            return ids_of(pc.cast(column, pa.int64()))
+        except pa.ArrowInvalid:  # not all are whole, or some are beyond int64
+            return encode_ids(column.to_pylist())
+    if is_bytes(kind) or isinstance(kind, pa.BaseExtensionType):  # such as UUIDs
+        return encode_ids(column.to_pylist())
+    return _where_null(column, np.full(len(column), BINS.size + 1), BINS.size)
+
+
 def is_text(kind: Any) -> bool:
     """Whether an Arrow type is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_bytes(kind: Any) -> bool:
+    """Whether an Arrow type is raw bytes."""
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary
+        )
+    )  # fmt: skip
 
 
 def plain(column: Any) -> Any:

@@ -1,12 +1,13 @@
-"""Tails of the normal, binomial, beta and Student distributions, as closed formulas on plain numbers."""
+"""Tails of the normal, binomial, beta, Student and chi² distributions, as closed formulas on plain numbers."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 
-__all__ = ["least", "least_usual", "share_bounds", "student", "z_of"]
+__all__ = ["least", "least_usual", "pair_moments", "repeat_bounds", "share_bounds", "student", "z_of"]
 
 
 def z_of(alpha: float) -> float:
@@ -96,3 +97,60 @@ def student(alpha: float, freedom: float) -> float:
     """
     scale = (freedom - 5 / 6) / (freedom - 2 / 3 + 0.1 / freedom) ** 2
     return math.sqrt(freedom * math.expm1(min(700.0, scale * z_of(alpha) ** 2)))
+
+
+def repeat_bounds(pairs: float, n: float, cells: int, alpha: float) -> tuple[float, float]:
+    """Bounds of the number of rows that repeat the id of another, where ids fall into cells of a hash.
+
+    Pairs of rows in one cell follow, shifted and scaled, a chi² distribution with the mean, variance and
+    skewness of ``pair_moments`` (Pearson's type III): for many rows a cell the chi² of cells - 1 degrees, for
+    few next to Poisson's. Its quantiles are those of Wilson & Hilferty (1931, PNAS 17(12)). One pair is given
+    away on either side, since pairs are whole. Bisection.
+
+    Args:
+        pairs: of rows in one cell.
+        n: rows.
+        cells: of the hash, all as likely.
+        alpha: error rate on each side.
+    """
+    z = z_of(alpha)
+    low = _last(lambda rows: _pairs_at(z, n, rows, cells) < pairs - 1, n - 1)
+    high = _last(lambda rows: _pairs_at(-z, n, rows, cells) <= pairs + 1, n - 1)
+    return low, high
+
+
+def _last(holds: Callable[[float], bool], most: float) -> float:
+    """The largest number up to ``most`` for which something holds that holds for none above; 0 where none does."""
+    if holds(most):
+        return most
+    inner, outer = 0.0, most
+    for _ in range(40):
+        middle = 0.5 * (inner + outer)
+        inner, outer = (middle, outer) if holds(middle) else (inner, middle)
+    return inner if holds(inner) else 0.0
+
+
+def pair_moments(n: float, repeats: float, cells: int) -> tuple[float, float, float]:
+    """Mean, variance and third central moment of the pairs among n rows in one cell, ``repeats`` of one id.
+
+    With w rows of an id (1 or 2) and p = 1/cells, pairs are sum w(w-1)/2 + sum w_i w_j I_ij, where I_ij tells that
+    two ids fall into one cell. These are independent two by two, and three of them are dependent only in a
+    triangle, so all moments are power sums of w.
+    """
+    p = 1.0 / cells
+    w2, w3, w4, w6 = n + 2 * repeats, n + 6 * repeats, n + 14 * repeats, n + 62 * repeats
+    twos, triples = (w2 * w2 - w4) / 2, (w2**3 - 3 * w2 * w4 + 2 * w6) / 6
+    mean = repeats + (n * (n - 1) / 2 - repeats) * p
+    third = p * (1 - p) * ((1 - 2 * p) * (w3 * w3 - w6) / 2 + 6 * p * triples)
+    return mean, max(0.0, p * (1 - p) * twos), third
+
+
+def _pairs_at(z: float, n: float, repeats: float, cells: int) -> float:
+    """The number of pairs that lies z standard deviations up in the tail, at least 0."""
+    mean, variance, third = pair_moments(n, repeats, cells)
+    if not (variance > 0 and third > 0):
+        return mean
+    freedom = 8 * variance**3 / third**2
+    spread = 2 / (9 * freedom)
+    chi2 = freedom * max(0.0, 1 - spread + z * math.sqrt(spread)) ** 3
+    return max(0.0, mean + math.sqrt(variance / (2 * freedom)) * (chi2 - freedom))

@@ -10,6 +10,7 @@ import numpy as np
 from wakeful import encoding
 from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counts import Counts, Layout
+from wakeful.ids import encode_ids
 from wakeful.model import Column
 from wakeful.tally import Sliced, blocks, count_numbers, tabulate
 
@@ -39,6 +40,9 @@ class Batch(Protocol):
 
     def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
         """A part of a datetime column, such as its hour, as cells."""
+
+    def ids(self, name: str) -> Ints:
+        """A column of identifiers as cells of ``ids.BINS``."""
 
     def values(self, name: str) -> Sequence[Any]:
         """A column as it came, for derived columns."""
@@ -82,6 +86,10 @@ class RowBatch:
     def clock(self, name: str, part: str, bins: CategoryBins) -> Ints:
         """A part of a datetime column, such as its hour, as cells."""
         return encoding.encode_clock(self._column(name), part, bins)
+
+    def ids(self, name: str) -> Ints:
+        """The column as cells of hashed ids."""
+        return encode_ids(self._column(name))
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """The rows themselves."""
@@ -140,6 +148,8 @@ def encode(layout: Layout, batch: Batch, column: Column, derived: Mapping[str, D
         return batch.numbers(column.source)
     if column.kind in ("hour", "weekday", "hour_of_week"):
         return batch.clock(column.source, column.kind, bins)
+    if column.kind == "id":
+        return batch.ids(column.source)
     return batch.categories(column.source, bins)
 
 

@@ -21,13 +21,14 @@ import numpy as np
 
 from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
 from wakeful.errors import DataError, UnknownName
-from wakeful.model import Column, Model
+from wakeful.model import Column, Kind, Model
 
-__all__ = ["CLOCK", "Cells", "Counts", "Layout", "Slice"]
+__all__ = ["CLOCK", "IDS", "Cells", "Counts", "Layout", "Slice"]
 
 BINARY_TRUTHS = ("negative", "positive", "unknown", "invalid")
 NUMBER_TRUTHS = ("known", "unknown", "invalid")
 CLOCK = "(hour of week)"  # counts how many rows are of each hour, where the reference learnt that hours differ
+IDS = "(id)"  # counts how many rows have an id of each hash, where an id column was named
 
 
 class Slice(NamedTuple):
@@ -88,10 +89,22 @@ class Layout:
 
     @cached_property
     def counted(self) -> tuple[Column, ...]:
-        """Every column of the model, and its clock where hours of the week differ."""
+        """Every column of the model, its clock where hours of the week differ, and its ids where they are named."""
+        if IDS not in self.bins or self.model.id is None:
+            return self.hourly
+        return (*self.hourly, Column(IDS, "id", self.model.id))
+
+    @cached_property
+    def hourly(self) -> tuple[Column, ...]:
+        """Every column that may differ by the hour of the week: all but ids."""
         if CLOCK not in self.bins or self.model.time is None:
             return self.model.columns
         return (*self.model.columns, Column(CLOCK, "hour_of_week", self.model.time))
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Kind of every counted column."""
+        return {column.name: column.kind for column in self.counted}
 
     @cached_property
     def cells(self) -> dict[str, Cells]:

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from wakeful.bins import Floats
-from wakeful.bounds import least, least_usual, share_bounds, student, z_of
+from wakeful.bounds import least, least_usual, pair_moments, repeat_bounds, share_bounds, student, z_of
 
 __all__ = [
     "NOTHING",
@@ -31,6 +31,7 @@ __all__ = [
     "Exact",
     "Lost",
     "Quantile",
+    "Repeats",
     "Share",
     "Smooth",
     "Worst",
@@ -215,6 +216,34 @@ class Quantile(NamedTuple):
         below = self._at(low) if low > 0 else float(self.points[0])
         above = self._at(high) if high < 1 else float(self.points[-1])
         return Estimate(self._at(self.level), below, above, float(self.n))
+
+
+class Repeats(NamedTuple):
+    """Share of rows whose id came before, from how many pairs of rows share one of ``cells`` cells of a hash.
+
+    Pairs of one id share their cell, and of the others one in ``cells``: the share is what is left of them. The
+    bounds hold for ids that come at most twice (``repeat_bounds``); for others they lie too close together.
+
+    Attributes:
+        pairs: of rows in one cell.
+        n: rows.
+        cells: of the hash.
+    """
+
+    pairs: float
+    n: float
+    cells: int
+
+    def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
+        """The share with its bounds."""
+        if not self.n > 0:
+            return NOTHING
+        by_chance, variance, _ = pair_moments(self.n, 0.0, self.cells)
+        rows = (self.pairs - by_chance) / (1 - 1 / self.cells)
+        value = max(0.0, min(rows, self.n - 1)) / self.n
+        low, high = (bound / self.n for bound in repeat_bounds(self.pairs, self.n, self.cells, alpha))
+        noise = math.sqrt(2 / math.pi * variance) / self.n
+        return Estimate(value, min(low, value), max(high, value), float(self.n), noise)
 
 
 class Combined(NamedTuple):

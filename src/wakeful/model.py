@@ -12,7 +12,7 @@ from wakeful.errors import DataError, UnknownName
 
 __all__ = ["Column", "Kind", "Model", "Task"]
 
-Kind = Literal["numeric", "categorical", "boolean", "hour", "weekday", "hour_of_week"]
+Kind = Literal["numeric", "categorical", "boolean", "hour", "weekday", "hour_of_week", "id"]
 Task = Literal["binary", "multiclass", "regression"]
 
 
@@ -22,7 +22,8 @@ class Column:
 
     Attributes:
         name: how checks call it: ``live["income"]``, ``live["applied_at.hour"]``.
-        kind: what its values are; ``hour``, ``weekday`` and ``hour_of_week`` are read from a datetime.
+        kind: what its values are; ``hour``, ``weekday`` and ``hour_of_week`` are read from a datetime,
+            ``id`` is hashed.
         source: the input column it is read from; differs from ``name`` for parts of a datetime.
         derived: computed by a function of the monitor instead of being read.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from wakeful import signals
 from wakeful.budget import duration
-from wakeful.counts import Slice
+from wakeful.counts import IDS, Slice
 from wakeful.errors import DataError, SignalError, UnknownName
 from wakeful.expression import Bound, Expression, Leaf
 from wakeful.model import Model
@@ -126,6 +126,11 @@ class Live:
         arguments = _named(signal, (), arguments)
         if signal.of not in self._of:
             raise SignalError(f"{signal.name} is a signal of {signal.of}; it was asked of {' or '.join(self._of)}.")
+        if signal.column == IDS and self.model.id is None:
+            raise SignalError(
+                f"{signal.name} needs ids, but no id column was named when the reference was learnt: "
+                "wakeful init … --id COLUMN."
+            )
         if self.held_out and (signal.of == "rows" or signal.name == "flagged_share"):
             raise SignalError(
                 f"{signal.name} is counted for all traffic, not for the holdout: ask live.{signal.name}()."

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
-from wakeful.counts import CLOCK, Cells, Counts, Layout
+from wakeful.counts import CLOCK, IDS, Cells, Counts, Layout
 from wakeful.errors import ReferenceFileError
 from wakeful.model import Column, Model
 
@@ -111,6 +111,9 @@ class Reference:
         for place in self.layout.cells.values():
             prints = slice(place.start + place.values + 2, place.stop - place.sums)
             alike[prints] = table[0, prints] * alike[0] / table[0, 0]
+        if IDS in self.layout.cells:  # weights would spoil how evenly whole rows fall
+            place = self.layout.cells[IDS]
+            alike[place.start : place.stop] = table[0, place.start : place.stop]
         table[0, : self.layout.outcome_start] = alike
         return replace(self, counts=Counts(self.layout, table.ravel()), seasons=None, known={})
 
@@ -221,7 +224,7 @@ def _to_json(reference: Reference) -> dict[str, Any]:
             "bins": _bins_to_json(layout.bins[column.name]),
             "counts": [_whole(row[place.start : place.stop]) for row in table],
         }
-        if reference.seasons is not None:
+        if reference.seasons is not None and column in layout.hourly:
             columns[column.name]["by_hour"] = [_whole(row[_kept(place)]) for row in reference.seasons]
     outcomes = table[:, layout.outcome_start :]
     return {
@@ -250,7 +253,7 @@ def _from_json(content: dict[str, Any]) -> Reference:
         name: Column(name, entry["kind"], entry["source"], entry["derived"])
         for name, entry in content["columns"].items()
     }
-    features = tuple(column for name, column in found.items() if name not in (score, CLOCK))
+    features = tuple(column for name, column in found.items() if name not in (score, CLOCK, IDS))
     model = Model(**roles | {"features": features, "score": found[score], "segments": tuple(roles["segments"])})
     bins = {name: _bins_from_json(entry["bins"]) for name, entry in content["columns"].items()}
     layout = Layout(model, bins, *content["outcomes"]["scales"])
@@ -283,8 +286,8 @@ def _seasons_from_json(layout: Layout, content: dict[str, Any]) -> Floats | None
         return None
     table = np.zeros((168, layout.outcome_start))
     table[:, 0] = content["rows_by_hour"]
-    for name, place in layout.cells.items():
-        table[:, _kept(place)] = content["columns"][name]["by_hour"]
+    for column in layout.hourly:
+        table[:, _kept(layout.cells[column.name])] = content["columns"][column.name]["by_hour"]
     return table
 
 

@@ -77,6 +77,10 @@ class ArrowBatch:
         """A part of a datetime column, such as its hour, as cells."""
         return arrow.clock_of(self.column(name), part, bins)
 
+    def ids(self, name: str) -> Ints:
+        """The column as cells of hashed ids."""
+        return arrow.ids_of(self.column(name))
+
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """The batch as one dict per row."""
         rows: list[Mapping[str, Any]] = self.record_batch.to_pylist()

@@ -147,7 +147,7 @@ class Window:
         if leaf.of_reference:
             counts = reference.counts
         at = reference.layout.find_slice(*leaf.parts[0])
-        name = leaf.columns[0] if leaf.columns else reference.model.score.name
+        name = leaf.columns[0] if leaf.columns else leaf.signal.column or reference.model.score.name
         live: View
         expected: View
         if leaf.signal.of in ("column", "rows"):

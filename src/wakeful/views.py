@@ -94,14 +94,15 @@ class ColumnCounts:
 def column_counts(counts: Counts, name: str, at: int = 0) -> ColumnCounts:
     """The counts of a column in slice ``at``."""
     layout = counts.layout
-    place = layout.cells[name]
+    place = layout.cells.get(name)
+    if place is None:
+        raise SignalError(f"the reference counts no {name}. Learn it again with: wakeful init")
     row = counts.table[at, place.start : place.stop]
     seen = counts.table[0, place.start : place.start + place.values] > 0
     values, missing, invalid = row[: place.values], row[place.values], row[place.values + 1]
     rest = row[place.values + 2 :]
-    column = layout.model.column(name)
     return ColumnCounts(
-        name, column.kind, layout.bins[name], values, seen, float(missing), float(invalid),
+        name, layout.kinds[name], layout.bins[name], values, seen, float(missing), float(invalid),
         rest[: place.fingerprints], rest[place.fingerprints :],
     )  # fmt: skip
 

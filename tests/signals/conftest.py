@@ -31,7 +31,7 @@ def estimate(
     of = ("column",) if column else (model.task, "rows")
     found = name if isinstance(name, Signal) else find(name, *of)
     if column or found.of == "rows":
-        asked = column or model.score.name
+        asked = column or found.column or model.score.name
         expected = column_counts(reference.counts, asked, at)
         live = expected if data is None else column_counts(counts, asked, at)
         return found.estimate(live, expected, arguments, alpha)

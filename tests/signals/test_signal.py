@@ -176,7 +176,7 @@ def test_every_signal_of_the_issue_is_there_under_its_name():
     } <= set(names("binary"))  # fmt: skip
     assert {"accuracy", "confusion", "f1", "precision", "recall"} <= set(names("multiclass"))
     assert {"bias", "mean_absolute_error", "r2", "root_mean_squared_error"} <= set(names("regression"))
-    assert names("rows") == ["traffic"]
+    assert names("rows") == ["duplicates", "traffic"]
 
 
 def test_every_signal_says_what_it_means():

@@ -10,8 +10,9 @@ import numpy as np
 
 from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.counting import Derivation, count, encode
-from wakeful.counts import CLOCK, Counts, Layout
+from wakeful.counts import CLOCK, IDS, Counts, Layout
 from wakeful.errors import DataError, UnknownName
+from wakeful.ids import BINS
 from wakeful.learning.binning import bins_of_categories, bins_of_clock, bins_of_numbers, bins_of_scores
 from wakeful.learning.infer import Roles, infer_model
 from wakeful.learning.profile import Profile, is_number, profile
@@ -67,6 +68,8 @@ def learn_all(data: object, roles: Roles, derived: Mapping[str, Derivation] | No
     model, notes = infer_model(roles, seen)
     model, extra = _add_derived(model, seen, derived or {})
     bins = {column.name: _bins(column, model, seen) for column in model.columns if not column.derived} | extra
+    if model.id is not None:
+        bins[IDS] = BINS
     layout = with_clock(Layout(model, bins, *_scales(model, seen)), seen, derived)
     counter = WindowCounter.over(layout, seen)
     seasons = SeasonCounter(layout) if CLOCK in layout.bins else None
@@ -194,7 +197,8 @@ def _correlation_ratio(cells: Ints, scores: Floats) -> float:
 
 
 def _empty(reference: Reference) -> Iterator[str]:
-    for name, place in reference.layout.cells.items():
+    for column in reference.layout.hourly:  # ids may exist in live data only
+        place = reference.layout.cells[column.name]
         row: Any = reference.counts.table[0]
         if not row[place.start : place.start + place.values].any():
-            yield name
+            yield column.name

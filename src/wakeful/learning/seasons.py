@@ -37,11 +37,11 @@ class SeasonCounter:
     def add(self, batch: ArrowBatch, derived: Mapping[str, Derivation] | None) -> None:
         """Count a batch; rows without a time belong to no hour."""
         layout = self._layout
-        clock = layout.counted[-1]
+        clock = layout.hourly[-1]
         hours = batch.clock(clock.source, clock.kind, bins_of_clock(clock.kind))
         timed = hours < 168
         self.table[:, 0] += np.bincount(hours[timed], minlength=168)
-        for column in layout.counted:
+        for column in layout.hourly:
             place = layout.cells[column.name]
             values = encode(layout, batch, column, derived)[timed]
             self.table[:, place.start : place.stop] += _by_hour(layout, column, values, hours[timed])

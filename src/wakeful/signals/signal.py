@@ -49,6 +49,7 @@ class Signal:
         kinds: kinds of columns on which it is defined; all if empty.
         dispersion: which learnt dispersion applies: of the column's shape, its missing share, or none.
         bounded: the plain number lies in [0, 1].
+        column: of rows only: the counted column whose cells the formula sees; the score's without one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Signal:
     kinds: tuple[str, ...] = ()
     dispersion: Literal["shape", "missing", "outcome", "none"] = "shape"
     bounded: bool = False
+    column: str | None = None
 
     def __call__(self, selection: Any, **arguments: Any) -> Any:
         """The signal as an expression: ``evening(live["applied_at.hour"])``."""
@@ -129,6 +131,7 @@ def signal(
     kinds: tuple[str, ...] = (),
     dispersion: Literal["shape", "missing", "outcome", "none"] | None = None,
     bounded: bool = False,
+    column: str | None = None,
 ) -> Callable[[Formula], Signal]: ...
 def signal(formula: Formula | None = None, /, **options: Any) -> Any:
     """Make a signal of a numpy function on counts.
