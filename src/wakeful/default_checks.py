@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wakeful import signals
-from wakeful.counts import Counts
+from wakeful.counts import IDS, Counts
 from wakeful.reference import Dispersion, Reference
 from wakeful.views import column_counts, outcomes
 
@@ -303,6 +303,12 @@ def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Che
     )
 
 
+def _has_repeated_ids(reference: Reference) -> bool:
+    """Whether training had ids that repeat by nature, such as those of customers."""
+    found = column_counts(reference.counts, IDS)
+    return signals.find("duplicates", "rows").estimate(found, found, {}, 0.05).value > 0.01
+
+
 def _shift_limit(reference: Reference, windows: list[Counts]) -> str:
     """d1 of the score: a constant, or beyond how far the reference's own windows strayed over their noise."""
     name = reference.model.score.name
@@ -338,6 +344,13 @@ def _flagged_limits(reference: Reference, windows: list[Counts]) -> tuple[str, s
 
 def _fault_checks(reference: Reference) -> Iterator[_Check]:
     model = reference.model
+    if model.id is not None and not _has_repeated_ids(reference):
+        yield _Check(
+            "rows_come_once",
+            {"window": "6h", "ticket": "ml-team", "fear": "Requests are sent, or logged, twice"},
+            [f"Share of rows whose {model.id} came before."],
+            ["live.duplicates() <= 0.02"],
+        )
     kinds = {column.kind for column in model.features}
     asserts = [
         "live.features.missing() <= live.reference.features.missing() + 0.02",
