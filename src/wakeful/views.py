@@ -39,6 +39,7 @@ class ColumnCounts:
         missing, invalid: rows without a value, and with one of the wrong type or infinite.
         prints: rows of continuous values by fingerprint, shape (128,); empty for categories.
         sums: of steps from ``bins.origin`` and of both halves of their squares; empty for categories.
+        off_grid: rows whose value is finer than the grid of the column; 0 where it has none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ColumnCounts:
     invalid: float
     prints: Floats
     sums: Floats
+    off_grid: float = 0.0
 
     @property
     def rows(self) -> float:
@@ -102,7 +104,7 @@ def column_counts(counts: Counts, name: str, at: int = 0) -> ColumnCounts:
     column = layout.model.column(name)
     return ColumnCounts(
         name, column.kind, layout.bins[name], values, seen, float(missing), float(invalid),
-        rest[: place.fingerprints], rest[place.fingerprints :],
+        rest[: place.fingerprints], rest[place.fingerprints :][:3], float(rest[-1]) if place.sums else 0.0,
     )  # fmt: skip
 
 
