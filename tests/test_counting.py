@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -25,11 +26,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import wakeful
-from wakeful.bins import CategoryBins, NumericBins
+from wakeful.bins import CategoryBins, Floats, NumericBins
 from wakeful.counting import RowBatch, count
 from wakeful.counts import Counts, Layout
 from wakeful.model import Column
 from wakeful.tables import ArrowBatch
+from wakeful.tally import count_numbers
 
 TASKS = ("binary", "multiclass", "regression")
 START = dt.datetime(2024, 3, 4)
@@ -165,6 +167,18 @@ def naive_bin(bins: NumericBins, value: float) -> int:
     return sum(1 for left in lefts if left <= value)
 
 
+def naive_off_grid(bins: NumericBins, value: float) -> bool:
+    """Whether a number has more decimals than the column's, beyond what float64 or float32 round."""
+    if bins.decimals is None or not math.isfinite(value):
+        return False
+    units = value * 10.0**bins.decimals
+    if abs(units) > 2.0**39:
+        return False
+    rest = abs(units - round(units))
+    single = abs(value) < 3.4e38 and struct.unpack("f", struct.pack("f", value))[0] == value
+    return rest > 1e-4 and not (single and rest <= 6e-8 * abs(round(units)))
+
+
 def naive_category(bins: CategoryBins, value: Any) -> str:
     if value is None or value is pd.NA or value is pd.NaT:
         return "(missing)"
@@ -262,6 +276,7 @@ def test_counts_are_what_a_person_counts(task: str):
             column.name: np.zeros((len(layout.slices), layout.bins[column.name].size + 2))
             for column in layout.model.columns
         }
+        off_grid = {name: np.zeros(len(layout.slices)) for name in cells}
         outcomes = np.zeros((len(layout.slices), *layout.outcome_shape[:-1]))
         for row in batch:
             for at in naive_slices(layout, row):
@@ -269,9 +284,15 @@ def test_counts_are_what_a_person_counts(task: str):
                 outcomes[(at, *naive_outcome(layout, row))] += 1
                 for column in layout.model.columns:
                     cells[column.name][at, naive_cell(layout, column, row)] += 1
+                    bins = layout.bins[column.name]
+                    if isinstance(bins, NumericBins):
+                        finer = naive_off_grid(bins, naive_number(row.get(column.source)))
+                        off_grid[column.name][at] += finer
         assert (counts.table[:, :1] == expected).all()
         for name, place in layout.cells.items():
             assert (counts.table[:, place.start : place.start + place.values + 2] == cells[name]).all(), name
+            if place.sums:
+                assert (counts.table[:, place.stop - 1] == off_grid[name]).all(), name
         for at in range(len(layout.slices)):
             assert (counts.outcome(at)[..., 0] == outcomes[at]).all()
 
@@ -679,6 +700,59 @@ def test_fingerprints_leave_out_single_values():
     place = layout.cells["income"]
     prints = counts.table[0, place.start + place.values + 2 :][: place.fingerprints]
     assert prints.sum() == prints.max() == 2
+
+
+# ---------------------------------------------------------------- values finer than training's
+
+
+def _finer(decimals: int | None, values: Floats, slices: int = 0) -> list[float]:
+    """Rows off the grid in all traffic, then in so many slices that take the rows in turns."""
+    bins = NumericBins(0.0, 1000.0, (500.0,), (0.0,), 400.0, decimals)
+    with np.errstate(all="ignore"):  # as counting does
+        found = count_numbers(bins, values, [(np.arange(len(values)) % slices, slices)] if slices else [])
+    return found[:, -1].tolist()
+
+
+@pytest.mark.parametrize("size", [1, 10, 300, 40_000])
+def test_values_off_the_grid_are_counted_however_many_there_are_at_a_time(size: int):
+    values = np.array([47.3, 0.473, math.nan, 47.0, 12.25, math.inf, -3.1, 1e300, -0.0, 17.3000001])
+    many = np.tile(values, -(-size // 10))[:size]
+    for decimals, off in [(0, [0, 1, 4, 6, 9]), (1, [1, 4]), (2, [1]), (3, []), (None, [])]:
+        expected = np.isin(np.arange(size) % 10, off)
+        assert _finer(decimals, many) == [expected.sum()]
+        assert _finer(decimals, many, slices=3) == [expected.sum(), *(expected[at::3].sum() for at in range(3))]
+
+
+_near_grids = st.builds(
+    lambda number, decimals, off: number / 10**decimals + off,
+    st.one_of(st.integers(-(10**4), 10**4), st.integers(-(2**45), 2**45)),
+    st.integers(0, 6),
+    st.sampled_from([0.0, 0.0, 1e-9, 2e-4, 0.03]),
+)
+
+
+@given(
+    st.lists(st.one_of(_near_grids, _near_grids.map(lambda one: float(np.float32(one))), st.floats()), max_size=40),
+    st.integers(0, 4),
+    st.sampled_from([1, 7, 300]),
+)
+@settings(max_examples=300)
+def test_rows_off_the_grid_add_up_over_all_batch_sizes(values: list[float], decimals: int, times: int):
+    bins = NumericBins(0.0, 1.0, (), (), 0.0, decimals)
+    many = np.array(values * times, dtype=float)
+    expected = times * sum(naive_off_grid(bins, value) for value in values)
+    assert _finer(decimals, many) == [expected]
+    assert _finer(decimals, many, slices=2)[0] == expected
+    assert sum(_finer(decimals, part)[0] for part in np.array_split(many, 5)) == expected
+
+
+@pytest.mark.parametrize("decimals", range(5))
+def test_no_rounding_of_a_float_leaves_the_grid(decimals: int):
+    rng = np.random.default_rng(decimals)
+    numbers = np.concatenate([rng.integers(2**bits, 2 ** (bits + 1), 2_000) for bits in range(50)])
+    values = numbers / 10.0**decimals
+    assert _finer(decimals, values) == _finer(decimals, values.astype(np.float32).astype(float)) == [0]
+    assert _finer(decimals, values[:60_000] + 0.3 / 10**decimals) == [60_000]  # up to 2^30 units
 
 
 # ---------------------------------------------------------------- numbers beyond all reason

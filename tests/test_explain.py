@@ -72,6 +72,12 @@ INCIDENTS: dict[str, tuple[str, Any, str]] = {
     ),
     "infinite numbers": ("income", every(10, np.inf, "income"), "10% invalid: of the wrong type, or infinite"),
     "numbers in place of text": ("city", lambda data: np.zeros(len(data["city"])), "100% invalid: of the wrong type"),
+    "another currency": ("rent", lambda data: data["rent"] * 1.0837, "100% have more decimals than in training (2)"),
+    "another currency for a tenth": (
+        "income",
+        lambda data: np.where(np.arange(len(data["income"])) % 10 == 0, data["income"] * 0.9271, data["income"]),
+        "10% have more decimals than in training (2)",
+    ),
     "truth values frozen": (
         "owner",
         lambda data: np.ones(len(data["owner"]), dtype=bool),
@@ -133,6 +139,22 @@ def test_a_constant_that_changes_is_told_with_what_it_was(traffic: Any):
     assert cause.text == "rent: 100% above 3, the only value seen in training; no longer seen: 3 (100%) of training"
 
 
+@pytest.mark.parametrize(("odd", "all_were"), [(0, "all were"), (3, "nearly all were")])
+def test_whole_numbers_that_become_others_are_told_with_what_they_were(traffic: Any, odd: int, all_were: str):
+    def ages(data: dict[str, Any]) -> Any:
+        return np.random.default_rng(len(data["income"])).integers(18, 80, len(data["income"])).astype(float)
+
+    learnt = traffic(5_000, age=ages)
+    learnt["age"][:odd] += 0.5
+    monitor = wakeful.Monitor(wakeful.learn(learnt, score="score"))
+
+    [cause] = explain(monitor.reference, monitor.count(traffic(age=lambda data: np.clip(ages(data) * 1.014, 18, 79))))
+
+    assert cause.text.startswith("age: ")
+    assert cause.text.endswith(f"% are no whole numbers, as {all_were} in training")
+    assert not explain(monitor.reference, monitor.count(traffic(age=ages)))
+
+
 # ---------------------------------------------------------------- one part of the traffic
 
 
@@ -192,7 +214,7 @@ def test_a_broken_feature_comes_before_a_broken_score(explained: Any, traffic: A
 
 
 def test_shifts_are_told_after_faults_however_large(explained: Any, traffic: Any):
-    data = traffic(rent=lambda data: data["rent"] ** 0.5 * 20, city=every(20, "ERROR", "city"))
+    data = traffic(rent=lambda data: np.round(data["rent"] ** 0.5 * 20, 2), city=every(20, "ERROR", "city"))
 
     small_fault, large_shift = explained(data)
 

@@ -101,6 +101,64 @@ def test_values_that_nobody_repeats_get_no_bin_of_their_own():
     assert numbers_of(wakeful.learn(loans(), **LOANS), "debt").singles == ()
 
 
+def _drawn(what: str, rng: np.random.Generator) -> Any:
+    price = np.round(rng.lognormal(6, 1, 3000), 2)
+    temperature = np.round(rng.normal(12, 8, 3000), 1)
+    return {
+        "whole numbers": rng.integers(0, 90_000, 3000),
+        "whole numbers with gaps": np.where(rng.random(3000) < 0.2, np.nan, rng.integers(0, 90, 3000)),
+        "large whole numbers": rng.integers(0, 10**10, 3000),
+        "nothing but zeros": np.zeros(3000),
+        "prices": price,
+        "prices as float32": price.astype(np.float32),
+        "prices, nearly all": np.where(np.arange(3000) < 3, price / 3, price),
+        "prices, not nearly all": np.where(np.arange(3000) < 30, price / 3, price),
+        "temperatures": temperature,
+        "temperatures as float32": temperature.astype(np.float32),
+        "temperatures with infinity": np.where(rng.random(3000) < 0.1, np.inf, temperature),
+        "differences of tenths": temperature - (temperature.round() - temperature.round() % 3) - 0.1,
+        "sums of tenths": np.cumsum(np.full(3000, 0.1)),
+        "quarters": rng.integers(0, 40, 3000) / 4,
+        "four decimals": np.round(rng.random(3000), 4),
+        "five decimals": np.round(rng.random(3000), 5),
+        "continuous": rng.normal(size=3000),
+        "continuous as float32": rng.normal(size=3000).astype(np.float32),
+        "continuous and tiny": rng.random(3000) * 1e-9,
+        "continuous and huge": rng.random(3000) * 1e15,
+        "continuous, huge and float32": (rng.random(3000) * 1e9).astype(np.float32),
+        "continuous, of many sizes": rng.lognormal(0, 9, 3000),
+    }[what]
+
+
+@pytest.mark.parametrize(
+    ("what", "decimals"),
+    [
+        ("whole numbers", 0), ("whole numbers with gaps", 0), ("large whole numbers", 0), ("nothing but zeros", 0),
+        ("prices", 2), ("prices as float32", 2), ("prices, nearly all", 2), ("prices, not nearly all", None),
+        ("temperatures", 1), ("temperatures as float32", 1), ("temperatures with infinity", 1),
+        ("sums of tenths", 1), ("differences of tenths", 1),
+        ("quarters", 2), ("four decimals", 4), ("five decimals", None), ("continuous", None),
+        ("continuous as float32", None), ("continuous and tiny", None), ("continuous and huge", None),
+        ("continuous, huge and float32", None), ("continuous, of many sizes", None),
+    ],
+)  # fmt: skip
+def test_a_grid_is_learnt_where_nearly_all_values_have_few_decimals(what: str, decimals: int | None):
+    rng = np.random.default_rng(2)
+    bins = numbers_of(wakeful.learn({"x": _drawn(what, rng), "score": rng.random(3000)}, score="score"), "x")
+    assert bins.decimals == decimals
+
+
+def test_a_few_values_are_no_grid():
+    assert bins_of_numbers(np.arange(19.0), 0.0, 18.0).decimals is None
+    assert bins_of_numbers(np.arange(20.0), 0.0, 19.0).decimals == 0
+
+
+def test_a_numeric_score_has_a_grid_too():
+    rng = np.random.default_rng(2)
+    learnt = wakeful.learn({"x": rng.random(900), "score": np.round(rng.random(900), 3)}, score="score")
+    assert numbers_of(learnt, "score").decimals == 3
+
+
 def test_few_different_values_get_a_bin_each():
     reference = wakeful.learn(loans(), **LOANS)
     rooms = numbers_of(reference, "rooms")
@@ -190,6 +248,10 @@ def test_any_numbers_get_bins_into_which_they_fall(values: list[float], borders:
         assert set(bins.singles) <= set(finite)
     assert (np.diff(bins.edges) > 0).all()
     assert np.isfinite(steps).all()
+    if bins.decimals is not None:
+        assert len(finite) >= 20
+        with np.errstate(all="ignore"):
+            assert bins.off_grid(sample).sum() <= 0.001 * len(finite)
 
 
 @given(st.lists(st.sampled_from([*"ABCDEFGH", "ü", ""]), max_size=60), st.integers(1, 5))

@@ -115,7 +115,8 @@ def references(draw: st.DrawFn) -> Reference:
             inside = st.floats(low, high)
             singles = tuple(sorted(set(draw(st.lists(inside, max_size=3)))))
             cuts = tuple(sorted({one for one in draw(st.lists(inside, max_size=3)) if one > low}))
-            bins[name] = NumericBins(low, high, cuts, singles, draw(inside))
+            decimals = draw(st.none() | st.integers(0, 4))
+            bins[name] = NumericBins(low, high, cuts, singles, draw(inside), decimals)
         else:
             values: Any = draw(st.sampled_from([_texts, st.integers(-(2**63), 2**63), st.booleans()]))
             known = draw(st.lists(values, max_size=5, unique=True))
@@ -144,6 +145,7 @@ def test_any_reference_comes_back_exactly(reference: Reference, tmp_path_factory
     assert loaded.model == reference.model
     assert loaded.layout.fingerprint == reference.layout.fingerprint
     assert loaded.counts == reference.counts
+    assert loaded.layout.bins == reference.layout.bins
     for name, importance in reference.importance.items():
         assert loaded.importance[name] == importance
     assert (loaded.strays, loaded.windows) == (reference.strays, reference.windows)

@@ -2,7 +2,8 @@
 
 A column's *cells* are its value bins followed by ``missing`` and ``invalid``. Numeric columns also have
 128 *fingerprint* cells (a hash of the value: a single value that suddenly holds a share of the traffic
-raises one of them, which no shift of a continuous distribution does) and three sums for mean and variance.
+raises one of them, which no shift of a continuous distribution does), three sums for mean and variance, and
+the number of values that are finer than the column's grid.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ __all__ = [
     "Grid",
     "Ints",
     "NumericBins",
+    "are_finer",
+    "can_tell",
     "format_number",
     "halves",
 ]
@@ -41,6 +44,10 @@ _GRID_PAYS = 256  # for fewer values a binary search is faster
 _COMPARE_PAYS = 1024  # for more values, comparing with every edge is faster
 RAISED = 1.5 * 2.0**52  # near it, numbers are 1 apart: adding it rounds, and leaves whole steps in the low bits
 HALF = 2.0**18  # squared steps are summed in two halves
+_UNEVEN = 1e-4  # of a unit: the last place of a float, or a sum of floats, is no finer value
+_SINGLE = 6e-8  # a float32 is off by less than this share of its number
+_TOLD, _TOLD_SINGLE = 2.0**39, 2.0**21  # so many units: beyond, what a float64 or a float32 is off by is too much
+_FEW = 0.1  # share of values below which looking at them alone is faster than at all
 _REACH = 4 * _STEPS  # a value farther than this many steps, four to eight ranges, is summed as if it were there
 
 
@@ -53,6 +60,7 @@ class NumericBins:
         cuts: inner borders; a border belongs to the bin on its right.
         singles: values that hold a visible share and have a bin of their own.
         center: where sums start; near the mean, so that they stay small.
+        decimals: with which nearly all values can be written: their grid; None where they lie on none.
     """
 
     low: float
@@ -60,6 +68,7 @@ class NumericBins:
     cuts: tuple[float, ...]
     singles: tuple[float, ...]
     center: float
+    decimals: int | None = None
 
     fingerprints = 128
 
@@ -144,6 +153,12 @@ class NumericBins:
         near = self.grid.near(np.where(np.isfinite(values), values, self.origin))
         steps: Floats = self.grid.raised(near) - RAISED
         return steps
+
+    def off_grid(self, values: Floats, rooms: Floats | None = None) -> NDArray[np.bool_]:
+        """Whether each value is finer than the grid, shape (n,); NaN and infinity never are."""
+        if self.decimals is None:
+            return np.zeros(len(values), dtype=bool)
+        return are_finer(values, self.decimals, rooms)
 
     def describe(self, index: int) -> str:
         """The values of bin ``index`` in words: ``12–250``, ``0``, ``above 250``."""
@@ -241,6 +256,39 @@ class Grid(NamedTuple):
         found = self.steps(self.raised(self.near(values)))
         self.places(values, found)
         return (found // self.apart).astype(np.uint8)
+
+
+def are_finer(values: Floats, decimals: int, rooms: Floats | None = None) -> NDArray[np.bool_]:
+    """Whether each value has more than so many decimals, shape (n,); room to calculate in has shape (2, n).
+
+    What comes from a number with fewer decimals by way of float32 has not; nor have values so large that floats
+    cannot tell, NaN and infinity.
+    """
+    units, rounded = np.empty((2, len(values))) if rooms is None else rooms
+    np.multiply(values, 10.0**decimals, out=units)
+    np.rint(units, out=rounded)
+    units -= rounded
+    np.abs(units, out=units)
+    finer: NDArray[np.bool_] = units > _UNEVEN
+    number = np.count_nonzero(finer)
+    if number:  # seldom, so the rest may take its time
+        doubtful: Any = np.flatnonzero(finer) if number < _FEW * len(values) else slice(None)
+        size = np.abs(rounded[doubtful])
+        uneven = (units[doubtful] > _SINGLE * size) | ~_is_single(values[doubtful])
+        finer[doubtful] &= uneven & (size <= _TOLD)
+    return finer
+
+
+def can_tell(values: Floats, decimals: int) -> NDArray[np.bool_]:
+    """Whether each of finite values would be found finer if it were, shape (n,)."""
+    told: NDArray[np.bool_] = np.abs(values) * 10.0**decimals <= np.where(_is_single(values), _TOLD_SINGLE, _TOLD)
+    return told
+
+
+def _is_single(values: Floats) -> NDArray[np.bool_]:
+    """Whether each value is one of float32: hardly one in 2^29 of those that were not rounded to it is."""
+    single: NDArray[np.bool_] = values.astype(np.float32) == values
+    return single
 
 
 def halves(squares: Floats) -> tuple[Floats, Floats]:

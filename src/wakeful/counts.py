@@ -2,8 +2,8 @@
 
 The vector is a table. Its rows are *slices*: all traffic, then one per value of every segment. Its
 columns are, in this order: the number of rows; for each counted column its value bins, ``missing``,
-``invalid``, fingerprints and sums; the outcome table. Every entry is a whole number, so adding is exact
-and the order of rows, batches, processes and machines does not matter.
+``invalid``, fingerprints, sums and rows off the grid; the outcome table. Every entry is a whole number, so
+adding is exact and the order of rows, batches, processes and machines does not matter.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Slice(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Where one column stands in a slice of the vector."""
+    """Where one column stands in a slice of the vector; the last of its sums is the rows off its grid."""
 
     start: int
     values: int
@@ -113,7 +113,7 @@ class Layout:
         at = 1  # cell 0 is the number of rows
         for column in self.counted:
             bins = self.bins[column.name]
-            place = Cells(at, bins.size, bins.fingerprints, 3 if isinstance(bins, NumericBins) else 0)
+            place = Cells(at, bins.size, bins.fingerprints, 4 if isinstance(bins, NumericBins) else 0)
             places[column.name] = place
             at = place.stop
         return places
@@ -248,14 +248,16 @@ class Counts:
     @classmethod
     def load(cls, path: str | os.PathLike[str], layout: Layout) -> Counts:
         """Read counts written by ``save``; raises DataError if they belong to another reference."""
-        from zipfile import BadZipFile  # only here: a service that counts does not read counts
+        # only here: a service that counts does not read counts
+        from tokenize import TokenError  # which numpy lets through where a header is damaged
+        from zipfile import BadZipFile
 
         try:
             with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 written, vector, absent = str(file["layout"]), file["vector"], file["absent"]
         except FileNotFoundError:
             raise DataError(f"no counts at {path}: the file does not exist.") from None
-        except (ValueError, KeyError, OSError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+        except (ValueError, KeyError, OSError, EOFError, TypeError, TokenError, BadZipFile, zlib.error) as error:
             raise DataError(f"{path} does not hold counts: {error}. Write them with Counts.save.") from error
         if written != layout.fingerprint:
             raise DataError(

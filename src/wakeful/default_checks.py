@@ -359,6 +359,7 @@ def _fault_checks(reference: Reference) -> Iterator[_Check]:
     asserts.append("live.features.unseen() <= live.reference.features.unseen() + 0.01")
     if "numeric" in kinds:
         asserts.append("live.features.out_of_range() <= live.reference.features.out_of_range() + 0.01")
+        asserts.append("live.features.off_grid() <= live.reference.features.off_grid() + 0.01")
     asserts.append("live.features.spike() <= 0.005")
     if kinds & {"numeric", "categorical", "boolean"}:
         asserts.append("live.features.vanished() <= 0.005")
@@ -366,8 +367,9 @@ def _fault_checks(reference: Reference) -> Iterator[_Check]:
         "inputs_are_whole",
         {"window": "6h", "ticket": "ml-team", "fear": "The model decides on broken data"},
         [
-            "Missing, of the wrong type, never seen in training, beyond its range, one value that suddenly",
-            "holds a share of the rows (an error code, a default), and values that no longer occur.",
+            "Missing, of the wrong type, never seen in training, beyond its range, with more decimals than",
+            "training had (another unit), one value that suddenly holds a share of the rows (an error code,",
+            "a default), and values that no longer occur.",
         ],
         asserts,
     )

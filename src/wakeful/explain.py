@@ -170,7 +170,7 @@ def _percent(share: float) -> str:
 
 def _worst(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion) -> _Finding | None:
     """The fault that hits most rows; what is gone is told beside it where it may have become it."""
-    fault = max(_faults(live, expected, alpha, dispersion), default=None)
+    fault = max(_faults(live, expected, alpha, dispersion), key=lambda one: one.excess, default=None)
     # Beside a fault, what is gone has most likely become it; alone, it may be how windows vary.
     lost = next(_losses(live, expected, alpha, dispersion if fault is None else Dispersion()), None)
     if fault is None or lost is None:
@@ -207,6 +207,10 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion
             simple.append((float(live.values[at]), 0.0, f"{_percent(live.values[at] / rows)} {word} {span}"))
         new = unseen_rows(live, expected)
         simple.append((new, 0.0, f"{_percent(new / rows)} between the values that training had"))
+        finer = f"have more decimals than in training ({live.bins.decimals})"
+        if live.bins.decimals == 0:
+            finer = f"are no whole numbers, as {'nearly ' if expected.off_grid else ''}all were in training"
+        simple.append((live.off_grid, expected.off_grid, f"{_percent(live.off_grid / rows)} {finer}"))
     else:
         new = unseen_rows(live, expected)
         simple.append((new, live.bins.new_share * known, f"{_percent(new / rows)} unseen in training"))

@@ -30,7 +30,7 @@ class _Tally(NamedTuple):
 
     Attributes:
         table: rows per bin and fingerprint, whole numbers, shape (bins, fingerprints).
-        sums: of steps, and of both halves of their squares, shape (3,).
+        sums: of steps, of both halves of their squares, and of rows off the grid, shape (4,).
     """
 
     table: Any
@@ -97,7 +97,8 @@ def _weighted(bins: NumericBins, values: Floats, times: Floats) -> _Tally:
     joint = bins.cells(values).astype(np.intp) * bins.fingerprints + bins.fingerprint(values)
     table = np.bincount(joint, times, minlength=bins.size * bins.fingerprints)
     steps = bins.fixed_point(values)
-    sums = [(weights * times).sum() for weights in (steps, *halves(np.square(steps)))]
+    summed = steps, *halves(np.square(steps)), bins.off_grid(values)
+    sums = [(weights * times).sum() for weights in summed]
     return _Tally(table.reshape(bins.size, bins.fingerprints), np.array(sums))
 
 
@@ -123,7 +124,7 @@ def _in_blocks(bins: NumericBins, values: Floats, low: float, high: float) -> _T
     grid = bins.grid
     near = values if grid.reach[0] <= low and high <= grid.reach[1] else np.clip(values, *grid.reach)
     table = np.zeros(bins.size * bins.fingerprints, dtype=np.intp)
-    steps = upper = squares = 0
+    steps = upper = squares = off = 0
     rooms = np.empty((4, min(BLOCK, len(values))))
     for start in range(0, len(values), BLOCK):
         block = values[start : start + BLOCK]
@@ -139,7 +140,9 @@ def _in_blocks(bins: NumericBins, values: Floats, low: float, high: float) -> _T
         squares += int(square.sum())  # exact: a block of squares of 2^36 stays below 2^53
         square += _LIFT
         upper += (int(square.view(np.uint64).sum()) - len(block) * _LIFT_BITS) % 2**64
-    sums = np.array([steps, upper, squares - upper * int(HALF)], dtype=float)
+        if bins.decimals is not None:
+            off += int(np.count_nonzero(bins.off_grid(block, rooms[:2, : len(block)])))
+    sums = np.array([steps, upper, squares - upper * int(HALF), off], dtype=float)
     return _Tally(table.reshape(bins.size, bins.fingerprints), sums)
 
 
@@ -151,4 +154,6 @@ def _in_slices(bins: NumericBins, values: Floats, where: Sliced) -> Floats:
     spread = table[:, : bins.size][:, ~bins.is_single].sum(axis=1)
     steps, first = bins.fixed_point(values), np.zeros(len(values), dtype=np.intp)
     sums = [tabulate(where, first, 1, weights) for weights in (steps, *halves(np.square(steps)))]
-    return np.concatenate([table.sum(axis=2), spread, *sums], axis=1)
+    finer = np.flatnonzero(bins.off_grid(values))  # few, or none
+    off = tabulate([(codes[finer], size) for codes, size in where], first[: len(finer)], 1)
+    return np.concatenate([table.sum(axis=2), spread, *sums, off], axis=1)

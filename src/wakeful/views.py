@@ -39,6 +39,7 @@ class ColumnCounts:
         missing, invalid: rows without a value, and with one of the wrong type or infinite.
         prints: rows of continuous values by fingerprint, shape (128,); empty for categories.
         sums: of steps from ``bins.origin`` and of both halves of their squares; empty for categories.
+        off_grid: rows whose value is finer than the grid of the column; 0 where it has none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ColumnCounts:
     invalid: float
     prints: Floats
     sums: Floats
+    off_grid: float = 0.0
 
     @property
     def rows(self) -> float:
@@ -103,7 +105,7 @@ def column_counts(counts: Counts, name: str, at: int = 0) -> ColumnCounts:
     rest = row[place.values + 2 :]
     return ColumnCounts(
         name, layout.kinds[name], layout.bins[name], values, seen, float(missing), float(invalid),
-        rest[: place.fingerprints], rest[place.fingerprints :],
+        rest[: place.fingerprints], rest[place.fingerprints :][:3], float(rest[-1]) if place.sums else 0.0,
     )  # fmt: skip
 
 

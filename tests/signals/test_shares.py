@@ -94,6 +94,29 @@ def test_numbers_out_of_the_range_that_training_showed(value: Value):
     assert value(reference(), None, "out_of_range", "income") == 0
 
 
+def test_numbers_with_more_decimals_than_training_had(value: Value):
+    live = rows(
+        income=[1000.0, 1000.25, 47.3, 1000.125, None, math.inf, 0.473, 1e300], rooms=[1, 2, 4, 8, 3, 2.5, 6, 9]
+    )
+    assert (bins("income").decimals, bins("rooms").decimals, bins("score").decimals) == (2, 0, None)
+    assert value(reference(), live, "off_grid", "income") == 2 / 6
+    assert value(reference(), live, "off_grid", "rooms") == 1 / 8
+    assert value(reference(), rows(income=np.float32([47.3, 8999.99, 0.01])), "off_grid", "income") == 0
+    assert value(reference(), None, "off_grid", "income") == 0
+
+
+def test_nothing_is_off_the_grid_where_there_is_none(estimate: Callable[..., Any]):
+    found = estimate(reference(), {"score": [0.1234567891, 0.5]}, "off_grid", "score")
+    assert (found.value, found.n) == (0, 2)
+    assert estimate(reference(), None, "off_grid", "score").value == 0
+
+
+def test_a_unit_change_inside_the_range_leaves_the_grid(value: Value):
+    income = np.array(training()["income"]) * 0.97
+    found = np.mean(np.round(income[income > 0], 2) != np.round(income[income > 0], 4))
+    assert value(reference(), rows(income=income[income > 0]), "off_grid", "income") == found > 0.9
+
+
 @pytest.mark.parametrize(
     ("column", "one"), [("grade", "A"), ("zip", 20095), ("owner", True), ("income", 0.0), ("rooms", 4), ("at.hour", 7)]
 )
@@ -154,13 +177,14 @@ def test_shares_are_what_a_person_counts(names: list[str | None], data: Any, val
     if finite:
         outside = sum(1 for one in finite if one < low or one > high)
         assert ask("out_of_range", "income") == outside / len(finite)
+        assert ask("off_grid", "income") <= sum(1 for one in finite if one != round(one, 2)) / len(finite)
         assert ask("share", "income", value=0) == finite.count(0.0) / len(finite)
 
 
 # ---------------------------------------------------------------- edges
 
 
-@pytest.mark.parametrize("name", ["missing", "invalid", "unseen", "out_of_range"])
+@pytest.mark.parametrize("name", ["missing", "invalid", "unseen", "out_of_range", "off_grid"])
 def test_without_rows_there_is_no_share(name: str, estimate: Callable[..., Any]):
     found = estimate(reference(), {"score": []}, name, "income")
     assert math.isnan(found.value)
@@ -176,3 +200,5 @@ def test_a_value_without_a_count_of_its_own_is_refused(column: str, one: Any, va
 def test_shares_of_numbers_are_not_asked_of_names(value: Value):
     with pytest.raises(wakeful.SignalError, match="numeric"):
         wakeful.Monitor(reference()).live["grade"].out_of_range()
+    with pytest.raises(wakeful.SignalError, match="numeric"):
+        wakeful.Monitor(reference()).live["grade"].off_grid()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from wakeful.bins import Category, CategoryBins, Floats, NumericBins
+from wakeful.bins import Category, CategoryBins, Floats, NumericBins, are_finer, can_tell
 
 __all__ = ["bins_of_categories", "bins_of_clock", "bins_of_numbers", "bins_of_scores"]
 
@@ -17,6 +17,10 @@ _VISIBLE = 0.01  # a single value with this share gets a bin of its own
 _MOST_SINGLES = 40
 _TAIL = 0.001  # rare values at both ends are kept apart: a wrong unit shows there first
 _ROWS_PER_TAIL = 5
+_MOST_DECIMALS = 4  # values with more look continuous
+_ON_GRID = 0.999  # share of the values that make a grid
+_FEWEST_ON_GRID = 20
+_ZERO = 1e-12  # of the largest value: what is nearer to zero is meant to be
 _MOST_BINS = 30  # categories with a bin of their own
 _MOST_REMEMBERED = 5_000  # categories known by name; beyond, new ones cannot be told from old ones
 
@@ -46,7 +50,23 @@ def bins_of_numbers(sample: Floats, low: float, high: float, borders: Iterable[f
         cuts |= {_rounded(cut, high - low) for cut in quantiles[np.isfinite(quantiles)]}
     inner = sorted(cut for cut in cuts if low < cut <= high)
     center = finite.mean() if np.isfinite(finite.mean()) else low / 2 + high / 2  # a sum of huge values overflows
-    return NumericBins(float(low), float(high), tuple(inner), tuple(sorted(map(float, singles))), float(center))
+    known = tuple(sorted(map(float, singles)))
+    return NumericBins(float(low), float(high), tuple(inner), known, float(center), _decimals(finite))
+
+
+def _decimals(finite: Floats) -> int | None:
+    """The fewest decimals with which nearly all values can be written; None where four are not enough.
+
+    Only values speak for it with which a finer one could be told, and tiny ones are not taken for zeros: else any
+    column of huge or tiny values would have a grid, and leave it with the first value of another size.
+    """
+    zero = _ZERO * np.abs(finite).max()
+    for decimals in range(_MOST_DECIMALS + 1):
+        told = finite[can_tell(finite, decimals)]
+        finer = are_finer(told, decimals) | ((np.abs(told) > zero) & (np.abs(told) < 0.5 / 10**decimals))
+        if len(finer) >= _FEWEST_ON_GRID and finer.sum() <= (1 - _ON_GRID) * len(finer):
+            return decimals
+    return None
 
 
 def _rounded(value: float, spread: float) -> float:

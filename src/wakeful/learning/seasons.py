@@ -56,7 +56,7 @@ def _by_hour(layout: Layout, column: Column, values: Any, hours: Ints) -> Floats
     found[:, :size] = np.bincount(hours * size + cells.astype(np.intp), minlength=168 * size).reshape(168, size)
     if isinstance(bins, NumericBins):
         steps = bins.fixed_point(values)
-        for at, weights in enumerate((steps, *halves(np.square(steps)))):
+        for at, weights in enumerate((steps, *halves(np.square(steps)), bins.off_grid(values))):
             found[:, size + place.fingerprints + at] = np.bincount(hours, weights, minlength=168)
     return found
 

@@ -12,7 +12,7 @@ from wakeful.evidence import Share
 from wakeful.signals.signal import signal
 from wakeful.views import ColumnCounts
 
-__all__ = ["invalid", "missing", "out_of_range", "share", "unseen", "unseen_rows"]
+__all__ = ["invalid", "missing", "off_grid", "out_of_range", "share", "unseen", "unseen_rows"]
 
 _DISCRETE = 0.95  # share of the rows on single values from which on a column is no continuous one
 
@@ -55,6 +55,15 @@ def unseen_rows(live: ColumnCounts, reference: ColumnCounts) -> float:
 def out_of_range(live: ColumnCounts) -> Share:
     """Share of rows below the smallest or above the largest value seen in training."""
     return Share(live.values[0] + live.values[-1], live.n)
+
+
+@signal(kinds=("numeric",), dispersion="none")
+def off_grid(live: ColumnCounts) -> Share:
+    """Share of rows with more decimals than nearly all values had in training; 0 where those lay on no grid.
+
+    A unit change, an imputed mean or a feature computed anew shows there, even inside the range seen in training.
+    """
+    return Share(live.off_grid, live.n)
 
 
 @signal
