@@ -702,3 +702,21 @@ def test_real_loans_add_up_month_by_month_and_row_by_row(shared_data: Callable[[
     parts = [monitor.count(table.filter(pa.compute.equal(table["issue_d"], month))) for month in months]
     assert sum(parts, wakeful.Counts.zero(reference.layout)) == whole
     assert monitor.count(table.slice(20_000, 2000).to_pylist()) == monitor.count(table.slice(20_000, 2000))
+
+
+def test_hours_of_the_week_add_up_to_the_whole_and_know_their_rows_off_the_grid(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    at = pd.date_range("2024-01-01", periods=12_000, freq="7min")
+    x = np.round(rng.normal(20 + 10 * np.sin(at.hour.to_numpy() / 4), 1), 1)
+    x[::2500] += 0.05
+    data = {"at": at, "x": x, "score": rng.random(12_000)}
+    wakeful.learn(data, score="score", time="at").save(tmp_path / "reference.json")
+    reference = wakeful.Reference.load(tmp_path / "reference.json")
+    assert reference.seasons is not None
+    place, whole = reference.layout.cells["x"], reference.counts.table[0]
+    assert reference.seasons[:, place.stop - 1].sum() == whole[place.stop - 1] == 5
+    hours, start = reference.seasons.sum(axis=0), place.start
+    assert (hours[start : start + place.values + 2] == whole[start : start + place.values + 2]).all()
+    assert (hours[place.stop - place.sums : place.stop] == whole[place.stop - place.sums : place.stop]).all()
+    alike = reference.at_hours_of(reference.counts).counts.table[0, place.stop - 1]
+    assert 0 < alike < 10
