@@ -112,8 +112,10 @@ def frozen(world: World, columns: Columns) -> Iterator[Scenario]:
 def precision(world: World, columns: Columns) -> Iterator[Scenario]:
     for name in columns.continuous[:MOST_COLUMNS]:
         unit = float(10 ** np.round(np.log10(world.reference[name].std())))
-        yield _of(name, f"{name} rounded to {unit:g}", "rounding", to.everywhere(name, to.rounded(unit)))
-        yield _of(name, f"{name} truncated to {unit:g}", "truncation", to.everywhere(name, to.truncated(unit)))
+        for what, change in (("rounding", to.rounded(unit)), ("truncation", to.truncated(unit))):
+            if _changes(world, name, change):
+                done = "rounded" if what == "rounding" else "truncated"
+                yield _of(name, f"{name} {done} to {unit:g}", what, to.everywhere(name, change))
 
 
 def texts(world: World, columns: Columns) -> Iterator[Scenario]:
@@ -122,7 +124,8 @@ def texts(world: World, columns: Columns) -> Iterator[Scenario]:
         change = to.everywhere(name, to.renamed(value, f"{value.upper()}_X"))
         yield _of(name, f"{name}: {value} renamed", "category renamed", change)
         half = max(1, int(world.reference[name].str.len().median()) // 2)
-        yield _of(name, f"{name} cut to {half} letters", "truncation", to.everywhere(name, to.shortened(half)))
+        if _changes(world, name, to.shortened(half)):
+            yield _of(name, f"{name} cut to {half} letters", "truncation", to.everywhere(name, to.shortened(half)))
 
 
 def mixed_up(world: World, columns: Columns) -> Iterator[Scenario]:
@@ -229,6 +232,12 @@ def outcomes(world: World, columns: Columns) -> Iterator[Scenario]:
 
 def _of(column: str, name: str, what: str, change: to.Change) -> Scenario:
     return Scenario(name, what=what, culprit=frozenset({column}), features=change)
+
+
+def _changes(world: World, column: str, change: to.Values) -> bool:
+    """Whether a change alters most values: what leaves them as they are is no incident."""
+    values = world.reference[column].dropna()
+    return bool((change(values) != values).mean() > 0.5)
 
 
 def _value(world: World, column: str, rank: int) -> str:
