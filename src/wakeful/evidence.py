@@ -32,6 +32,7 @@ __all__ = [
     "Lost",
     "Quantile",
     "Repeats",
+    "Ratio",
     "Share",
     "Smooth",
     "Worst",
@@ -377,6 +378,44 @@ class Lost:
         still = -np.expm1(-(math.log(k / alpha) + np.array(choices)) / self.n)
         lost = np.where(still < self.fraction * had, had - still, 0.0)
         return Estimate(value, float(lost.max(initial=0.0)), value, float(self.n))
+
+
+class Ratio(NamedTuple):
+    """A sum over live rows, over what the reference leads to expect of it.
+
+    Its bounds are the ratios r at which ``top - r bottom`` would be as far from zero as chance allows: the roots of
+    (top - r bottom)² = z² (fixed + growing r + own r²) (Fieller 1954; for a share it is Wilson's interval). Where
+    the reference hardly knows ``bottom``, there is no upper bound, or none at all.
+
+    Attributes:
+        top, bottom: both sums.
+        fixed, growing: variance of ``top`` from live rows, whatever the ratio, and in proportion to it.
+        own: variance from the reference's rows, in proportion to the square of the ratio.
+        n: live rows.
+    """
+
+    top: float
+    bottom: float
+    fixed: float
+    growing: float
+    own: float
+    n: float
+
+    def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
+        """The ratio with its bounds."""
+        if not (self.n > 1 and self.bottom > 0):
+            return NOTHING
+        value, stray = self.top / self.bottom, 1 + rho * self.n
+        fixed, growing = self.fixed * stray, self.growing * stray
+        z = student(alpha, self.n - 1)
+        noise = math.sqrt(2 / math.pi * (fixed + growing + self.own)) / self.bottom
+        square = self.bottom**2 - z * z * self.own
+        half = self.top * self.bottom + z * z * growing / 2
+        root = half * half - square * (self.top**2 - z * z * fixed)
+        if not (square > 0 and root >= 0):
+            return Estimate(value, -math.inf, math.inf, float(self.n), noise)
+        low, high = (half - math.sqrt(root)) / square, (half + math.sqrt(root)) / square
+        return Estimate(value, min(low, value), max(high, value), float(self.n), noise)
 
 
 class Smooth(NamedTuple):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wakeful.bins import Floats
-from wakeful.evidence import Distance, Share, Smooth
+from wakeful.bins import Floats, Ints
+from wakeful.evidence import Distance, Ratio, Share
 from wakeful.signals.signal import signal
 from wakeful.views import BinaryOutcomes
 
@@ -50,6 +50,8 @@ class _Promise(NamedTuple):
     """Labelled rows and positives by groups of scores, and what the reference had there; all of shape (groups,).
 
     A decision hides outcomes by the score alone, so among rows of equal scores the labelled ones need no weights.
+    No group holds scores on both sides of the decision: there, labelled rows would be another mix than in the
+    reference.
     """
 
     rows: Floats
@@ -62,22 +64,32 @@ class _Promise(NamedTuple):
         """Share of positives in the reference."""
         return self.usual / self.known
 
-    @staticmethod
-    def variance(rows: Floats, positive: Floats) -> Floats:
-        """Variance of the positives in each group; a group without any is no group that can have none."""
-        rate = (positive + 0.5) / (rows + 1.0)
-        return rows * rate * (1 - rate)
+    @property
+    def likely(self) -> Floats:
+        """The same of both samples, from which variances come: those of few rows alone are low where rates are.
+
+        It is never 0 or 1: a group without any is no group that can have none.
+        """
+        return (self.usual + self.positive + 0.5) / (self.known + self.rows + 1.0)
+
+    @property
+    def varies(self) -> Floats:
+        """Variance of the live positives."""
+        return self.rows * self.likely * (1 - self.likely)
+
+    @property
+    def doubt(self) -> Floats:
+        """Variance of the reference's rate."""
+        return self.likely * (1 - self.likely) / self.known
 
 
 def _promise(live: BinaryOutcomes, reference: BinaryOutcomes) -> _Promise:
-    """Neighbouring scores are grouped until each group has enough labelled rows of the reference."""
-    known = reference.labelled[..., 0].sum(axis=(0, 2))
-    total = known.sum()
-    groups = max(1.0, min(_MOST_GROUPS, total // _ROWS_PER_GROUP))
-    at = np.minimum(np.floor(groups * (np.cumsum(known) - known / 2) / max(total, 1.0)), groups - 1).astype(np.intp)
+    """Neighbouring scores of one decision are grouped until each group has enough labelled rows of the reference."""
+    known = reference.labelled[..., 0].sum(axis=2)
+    at = _groups(known)
 
     def grouped(rows: Floats) -> Floats:
-        return np.bincount(at, rows, minlength=int(groups)).astype(float)
+        return np.bincount(at, rows).astype(float)
 
     sides = [one.labelled[..., 0].sum(axis=0) for one in (live, reference)]
     found = [grouped(rows) for side in sides for rows in (side.sum(axis=1), side[:, 1])]
@@ -85,41 +97,47 @@ def _promise(live: BinaryOutcomes, reference: BinaryOutcomes) -> _Promise:
     return _Promise(*(one[used] for one in found))
 
 
+def _groups(known: Floats) -> Ints:
+    """The group of every answer, shape (answers,), by labelled rows of the reference, shape (2, answers)."""
+    rows, is_flagged = known.sum(axis=0), known[1] > known[0]
+    wanted = max(1.0, min(_MOST_GROUPS, rows.sum() // _ROWS_PER_GROUP))
+    at = np.zeros(len(rows), dtype=np.intp)
+    for side in (~is_flagged, is_flagged):
+        mine = rows[side]
+        groups = max(1.0, round(wanted * mine.sum() / max(rows.sum(), 1.0)))
+        middle = (np.cumsum(mine) - mine / 2) / max(mine.sum(), 1.0)
+        at[side] = at.max(initial=0) + 1 + np.minimum(np.floor(groups * middle), groups - 1)
+    return at
+
+
 @signal(of="binary")
-def observed_to_expected(live: BinaryOutcomes, reference: BinaryOutcomes) -> Smooth:
+def observed_to_expected(live: BinaryOutcomes, reference: BinaryOutcomes) -> Ratio:
     """Positives, over those that the reference had at the same scores: 1 while scores keep their promise.
 
     O/E of calibration-in-the-large (Debray et al. 2017, BMJ 356:i6460), against the reference's rate at equal
     scores instead of the score itself, so that a score need not be a probability.
     """
     one = _promise(live, reference)
-    expected, usual = float((one.rows * one.rate).sum()), float(one.usual.sum())
-    if not expected > 0:
-        return Smooth(math.nan, 0.0, live.n)
-    value = float(one.positive.sum()) / expected
-    own = value * math.sqrt(one.variance(one.known, one.usual).sum()) / usual
-    error = math.hypot(math.sqrt(one.variance(one.rows, one.positive).sum()) / expected, own)
-    return Smooth(value, error, live.n)
+    own = float((one.rows**2 * one.doubt).sum())
+    return Ratio(
+        float(one.positive.sum()), float((one.rows * one.rate).sum()), 0.0, float(one.varies.sum()), own, live.n
+    )
 
 
 @signal(of="binary")
-def calibration_slope(live: BinaryOutcomes, reference: BinaryOutcomes) -> Smooth:
+def calibration_slope(live: BinaryOutcomes, reference: BinaryOutcomes) -> Ratio:
     """How much outcomes follow the score, over how much they did in the reference: 1, and 0 where they do not.
 
     Least-squares slope of the outcome on the reference's rate at equal scores (Cox 1958; Van Calster et al.
     2019, BMC Medicine 17:230), corrected for the noise of these rates (attenuation, Fuller 1987, section 1.1).
     """
     one = _promise(live, reference)
-    n = one.rows.sum()
-    if not n > 2:
-        return Smooth(math.nan, 0.0, live.n)
-    slopes, errors = [], []
-    for rows, positive in ((one.rows, one.positive), (one.known, one.usual)):
-        away = one.rate - (rows @ one.rate) / rows.sum()
-        spread = float(rows @ away**2)
-        noise = float(rows @ (one.variance(one.known, one.usual) / one.known**2))
-        if spread - noise <= 0.1 * spread:
-            return Smooth(math.nan, 0.0, live.n)  # the reference's own scores hardly tell cases apart
-        slopes.append(float(away @ positive) / (spread - noise))
-        errors.append(math.sqrt(float(away**2 @ one.variance(rows, positive))) / (spread - noise))
-    return Smooth(slopes[0], math.hypot(errors[0], slopes[0] * errors[1]), live.n)
+    if not one.rows.sum() > 2:
+        return Ratio(math.nan, math.nan, 0.0, 0.0, 0.0, live.n)
+    away = one.rate - (one.rows @ one.rate) / one.rows.sum()
+    spread, noise = float(one.rows @ away**2), float(one.rows @ one.doubt)
+    if spread - noise <= 0.1 * spread:  # the reference's own scores hardly tell cases apart
+        return Ratio(math.nan, math.nan, 0.0, 0.0, 0.0, live.n)
+    varies = float(away**2 @ one.varies)
+    own = float(one.rows**2 @ (one.doubt * (np.maximum(0.0, away**2 - one.doubt) + 2 * one.doubt)))
+    return Ratio(float(away @ one.positive), spread - noise, varies, 0.0, own, live.n)
