@@ -21,7 +21,7 @@ from wakeful.budget import AlarmBudget
 from wakeful.counting import count
 from wakeful.counts import Counts
 from wakeful.evidence import Estimate, Evidence
-from wakeful.expression import Key
+from wakeful.expression import Key, at_element
 from wakeful.tables import ArrowBatch
 from wakeful.verdicts import Window
 from wakeful.views import ColumnCounts, Outcomes, column_counts, outcomes
@@ -601,7 +601,8 @@ def test_a_name_is_lost_when_it_is_gone_and_not_when_it_has_become_rare(truths: 
         assert np.mean([one.low > 0 for one in found]) <= most(ALPHA, trials), (factor, n)
     q = np.where(np.arange(len(p)) == common, 0.0, p)
     gone = vanished.estimate(rows_in(view, rng.multinomial(300, q / q.sum())), rows_in(view, M * p), {}, ALPHA)
-    assert gone.low == pytest.approx(p[common]) and gone.high >= p[common]
+    may_be_left = stats.beta(1, 300).isf(ALPHA)  # of what none of 300 rows showed
+    assert p[common] - 3 * may_be_left <= gone.low < p[common] <= gone.high
 
 
 # Arithmetic.
@@ -644,15 +645,15 @@ def test_intervals_of_arithmetic_hold_whether_or_not_values_err_together(
     truth: float | None,
 ):
     monitor, draw = mixed
-    node = eval(what, {"live": monitor.live}).node
+    everything = Key(None, monitor.reference.layout.slices[0])
+    node = at_element(eval(what, {"live": monitor.live}).node, everything)
     if truth is None:
         quality, flagged = loans[1], float(stats.beta(0.8, 2.4).sf(0.4))
         truth = quality["precision"] + quality["recall"] if "+" in what else flagged * quality["precision"]
-    trials, everything = 250, Key(None, monitor.reference.layout.slices[0])
+    trials = 250
     # Each trial has its own reference too: the monitor's is redrawn.
     found = [
-        Window(replace(monitor.reference, counts=draw(3_000)), draw(800), ALPHA).combined(node, everything)
-        for _ in range(trials)
+        Window(replace(monitor.reference, counts=draw(3_000)), draw(800), ALPHA).combined(node) for _ in range(trials)
     ]
     errors = Errors.of(found, truth)
     assert max(errors) <= most(ALPHA, trials), errors

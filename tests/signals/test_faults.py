@@ -115,7 +115,7 @@ def test_a_value_that_no_longer_occurs_has_vanished(estimate: Ask):
     share = trained[reference().layout.cells["grade"].start + 1] / 20_000  # "B" is the second most frequent
     found = estimate(reference(), live, "vanished", "grade", alpha=ALPHA)
     assert found.value == pytest.approx(share)
-    assert found.low == pytest.approx(share)
+    assert share - 25 / 5000 <= found.low < share  # of what 5,000 rows did not show, a little may be left
 
 
 def test_gaps_that_no_longer_occur_have_vanished(estimate: Ask):
