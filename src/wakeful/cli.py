@@ -299,7 +299,7 @@ def tune(
     if not changes:
         print("\nno limit needs to change")
     elif write:
-        monitor.write_text(after, encoding="utf-8")
-        print(f"\nwrote {monitor}: {len(changes)} limits changed")
+        source.write(monitor, after)
+        print(f"\nwrote {monitor}: {len(changes)} {'limit' if len(changes) == 1 else 'limits'} changed")
     else:
         print(f"\n{source.unified(monitor, text, after)}\nwith --write, {monitor.name} is changed so")

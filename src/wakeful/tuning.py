@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from wakeful.bins import Floats
 from wakeful.budget import AlarmBudget, duration
-from wakeful.checks import Check
+from wakeful.checks import Assertion, Check
 from wakeful.errors import DataError
 from wakeful.every import Every
-from wakeful.expression import Comparison, Node, Number, Op
+from wakeful.expression import Node, Number, Op
 from wakeful.replay import Replay, Step
 from wakeful.source import Literal
 
@@ -152,12 +152,12 @@ class Tuning:
             if check.severity == "explain":
                 continue
             for at, one in enumerate(replay.monitor.assertions(check)):
-                literal = _literal_of(one.comparison, one.line, written)
+                literal = _literal_of(one, written)
                 if literal is None:
                     self.fixed.append((check, one.source))
                 else:
                     self._dials[check.name, at] = by_place.setdefault(literal, Dial(check, one.source, literal))
-        self.dials = list(by_place.values())
+        self.dials = sorted(by_place.values(), key=lambda one: one.literal.start)
 
     def add(self, step: Step) -> None:
         """Take in the next window."""
@@ -180,53 +180,69 @@ class Tuning:
         return self._budget.pages * len(self.windows) * self._every.seconds / self._budget.seconds
 
     def proposals(self) -> list[Proposal]:
-        """One for every number, in the order of the file."""
-        healthy = ~self._in_incidents()
-        silenced = healthy & ~self._kept(healthy)
+        """One for every number, in the order of the file; DataError where there was no window to learn from."""
+        if not self.windows:
+            raise DataError("the history has no window to learn limits from. Look at --since, --until and its times.")
+        limits = self._limits()
         found = []
-        for dial in sorted(self.dials, key=lambda one: one.literal.start):
-            limit = dial.limit
-            if (dial.fails(limit) & silenced).any():
-                limit = dial.beyond(silenced) or limit
-            tightest = dial.beyond(healthy)
+        for dial in self.dials:
+            tightest = dial.beyond(self._healthy(dial.check))
             found.append(
                 Proposal(
                     dial,
-                    self._trial(dial, dial.limit, healthy),
-                    self._trial(dial, limit, healthy),
-                    None if tightest is None else self._trial(dial, tightest, healthy),
+                    self._trial(dial, dial.limit),
+                    self._trial(dial, limits[dial]),
+                    None if tightest is None else self._trial(dial, tightest),
                 )
             )
         return found
 
+    def _limits(self) -> dict[Dial, float]:
+        """Limits that keep the budget, with as many of the strongest alarms as it bears.
+
+        A looser limit can tear one long alarm into two, which may be one too many: then one less is kept.
+        """
+        limits: dict[Dial, float] = {}
+        for number in range(math.floor(self.bears), -1, -1):
+            kept = self._kept(number)
+            for dial in self.dials:
+                silenced = self._healthy(dial.check) & ~kept[dial.check.name]
+                fails = bool((dial.fails(dial.limit) & silenced).any())
+                silent = dial.beyond(silenced) if fails else None
+                limits[dial] = dial.limit if silent is None else silent
+            if self.alarms(list(limits.items())) <= self.bears:
+                break
+        return limits
+
     def alarms(self, limits: Sequence[tuple[Dial, float]]) -> int:
         """Alarms of all checks together outside of incidents, under these limits."""
-        healthy = ~self._in_incidents()
+        none = np.zeros(len(self.windows), dtype=bool)
         fails: dict[str, NDArray[np.bool_]] = {}
         for dial, limit in limits:
-            fails[dial.check.name] = fails.get(dial.check.name, ~healthy & healthy) | (dial.fails(limit) & healthy)
+            name = dial.check.name
+            fails[name] = fails.get(name, none) | (dial.fails(limit) & self._healthy(dial.check))
         return sum(len(self._episodes(check, fails[name])) for name, check in self._checks.items())
 
     @property
     def _checks(self) -> dict[str, Check]:
         return {dial.check.name: dial.check for dial in self.dials}
 
-    def _trial(self, dial: Dial, limit: float, healthy: NDArray[np.bool_]) -> Trial:
-        fails = dial.fails(limit)
+    def _trial(self, dial: Dial, limit: float) -> Trial:
+        fails, healthy = dial.fails(limit), self._healthy(dial.check)
         caught = sum(bool(fails[self._within(one)].any()) for one in self.incidents)
         return Trial(limit, len(self._episodes(dial.check, fails & healthy)), int((fails & healthy).sum()), caught)
 
-    def _kept(self, healthy: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Windows of the strongest alarms, as many as the budget bears, shape (windows,)."""
-        episodes: list[tuple[float, list[int]]] = []
-        for check in self._checks.values():
+    def _kept(self, number: int) -> dict[str, NDArray[np.bool_]]:
+        """Windows of the strongest alarms of all checks, so many of them; by check, shape (windows,)."""
+        episodes: list[tuple[float, str, list[int]]] = []
+        for name, check in self._checks.items():
             dials = [dial for dial in self.dials if dial.check is check]
-            fails = np.any([dial.fails(dial.limit) for dial in dials], axis=0) & healthy
+            fails = np.any([dial.fails(dial.limit) for dial in dials], axis=0) & self._healthy(check)
             strength = np.max([dial.strength() for dial in dials], axis=0)
-            episodes += [(float(strength[one].max()), one) for one in self._episodes(check, fails)]
-        kept = np.zeros(len(self.windows), dtype=bool)
-        for _, windows in sorted(episodes, key=lambda one: one[0], reverse=True)[: math.floor(self.bears)]:
-            kept[windows] = True
+            episodes += [(float(strength[one].max()), name, one) for one in self._episodes(check, fails)]
+        kept = {name: np.zeros(len(self.windows), dtype=bool) for name in self._checks}
+        for _, name, windows in sorted(episodes, key=lambda one: one[0], reverse=True)[:number]:
+            kept[name][windows] = True
         return kept
 
     def _episodes(self, check: Check, fails: NDArray[np.bool_]) -> list[list[int]]:
@@ -240,21 +256,24 @@ class Tuning:
                 found.append([at])
         return found
 
-    def _in_incidents(self) -> NDArray[np.bool_]:
-        found = np.zeros(len(self.windows), dtype=bool)
+    def _healthy(self, check: Check) -> NDArray[np.bool_]:
+        """Steps whose trailing window holds nothing of an incident, shape (windows,)."""
+        longer = max(0.0, duration(check.window) - self._every.seconds)
+        broken = np.zeros(len(self.windows), dtype=bool)
         for one in self.incidents:
-            found[self._within(one)] = True
-        return found
+            broken |= self._within(one._replace(last=one.last + dt.timedelta(seconds=longer)))
+        return ~broken
 
     def _within(self, one: Incident) -> NDArray[np.bool_]:
         return np.array([one.first <= window < one.last for window in self.windows], dtype=bool)
 
 
-def _literal_of(comparison: Comparison, line: int, written: Sequence[Literal]) -> Literal | None:
+def _literal_of(assertion: Assertion, written: Sequence[Literal]) -> Literal | None:
     """The number in the file that limits a comparison; None where it is computed."""
-    constant = _constant(comparison.live[1])
+    comparison = assertion.comparison
+    sought = (assertion.line, assertion.source, comparison.direction, _constant(comparison.live[1]))
     for one in written:
-        if one.line == line and one.symbol == comparison.direction and one.factor * one.value == constant:
+        if (one.line, one.source, one.symbol, one.factor * one.value) == sought:
             return one
     return None
 
