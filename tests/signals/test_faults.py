@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 import wakeful
+from wakeful.signals import find
 from wakeful.signals.faults import allowed_share
+from wakeful.views import ColumnCounts, column_counts
 
 Ask = Callable[..., Any]
 ALPHA = 1e-6  # about what an alarm budget leaves for one comparison
@@ -163,3 +166,98 @@ def _with_time() -> wakeful.Reference:
     rng = np.random.default_rng(1)
     at = np.datetime64("2024-01-01T00:00:00") + rng.integers(0, 10**6, 300) * np.timedelta64(1, "s")
     return wakeful.learn({"at": at, "score": rng.random(300)}, score="score")
+
+
+# ---------------------------------------------------------------- the promise of no false alarm
+
+TRIALS = 450
+LATER = 0.02  # an error rate that so many windows can show
+
+
+def learnt_of(column: str) -> tuple[ColumnCounts, Any]:
+    """A column as the reference has it, and the probabilities of its cells: bins, then missing."""
+    view = column_counts(reference().counts, column)
+    rows = np.append(view.values, view.missing)
+    return view, rows / rows.sum()
+
+
+def window_of(view: ColumnCounts, p: Any, n: int, rng: np.random.Generator) -> ColumnCounts:
+    """So many rows with these probabilities; fingerprints as in training."""
+    rows = rng.multinomial(n, p).astype(float)
+    prints = view.prints
+    if prints.sum():
+        part = rows[:-1][~view.bins.is_single].sum() if prints.sum() < view.n else rows[:-1].sum()
+        prints = rng.multinomial(int(part), view.prints / view.prints.sum()).astype(float)
+    return replace(view, values=rows[:-1], missing=float(rows[-1]), invalid=0.0, prints=prints)
+
+
+def tilted(p: Any, most: float, rng: np.random.Generator) -> Any:
+    """Another mix of customers: odds of every cell are up to so many times as large, or as small."""
+    weights = p * most ** rng.uniform(-1, 1, len(p))
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+@pytest.mark.parametrize("n", [100, 1_000, 10_000, 100_000])
+def test_healthy_windows_and_other_mixes_of_customers_show_no_fault(n: int, factor: float):
+    """With a fresh reference of 300, 2,000 or 20,000 rows each time: few rows of it leave bins empty by chance."""
+    rng = np.random.default_rng(n + int(factor))
+    for column in COLUMNS:
+        view, p = learnt_of(column)
+        found = dict.fromkeys(("vanished", "spike", "fault"), 0)
+        for trial in range(TRIALS):
+            live = window_of(view, tilted(p, factor, rng), n, rng)
+            known = window_of(view, p, (300, 2_000, 20_000)[trial % 3], rng)
+            for name in found:
+                found[name] += find(name, "column").estimate(live, known, {}, LATER).low > 0
+        allowed = LATER + 4 * np.sqrt(LATER * (1 - LATER) / TRIALS)
+        assert max(found.values()) <= allowed * TRIALS, (column, found)
+
+
+@pytest.mark.parametrize(("n", "bins"), [(300, 4), (1_000, 2), (10_000, 1)])
+def test_bins_that_are_emptied_have_vanished(n: int, bins: int):
+    """A lower end cut off, as by a filter upstream: the fewer rows, the more of it must be gone to be sure."""
+    view, p = learnt_of("income")
+    rng = np.random.default_rng(n)
+    first = np.flatnonzero(p[:-1] > 0.02)[:bins]
+    cut = p.copy()
+    cut[: first[-1] + 1] = 0
+    lost = p[: first[-1] + 1].sum()
+    for _ in range(20):
+        known, live = window_of(view, p, 20_000, rng), window_of(view, cut / cut.sum(), n, rng)
+        found = find("vanished", "column").estimate(live, known, {}, ALPHA)
+        assert lost / 3 < found.low <= lost * 1.2
+        assert found.value >= found.low
+
+
+def test_a_tail_that_fills_up_is_a_spike(estimate: Ask):
+    """Incomes of most customers eightfold: they spread over the highest bin and all beyond it, on no single value."""
+    live = traffic(5_000, 20)
+    hit = np.random.default_rng(21).random(5_000) < 0.9
+    live["income"] = np.where(hit, live["income"] * 8, live["income"])
+    assert len(np.unique(live["income"])) > 4_000
+    assert estimate(reference(), live, "spike", "income", alpha=ALPHA).low > 0.1
+
+
+def grainy(values: int, n: int, seed: int, steep: float = 1.0) -> Any:
+    """Prices: so many of them, some more frequent than others."""
+    rng = np.random.default_rng(seed)
+    weights = np.arange(1, values + 1) ** -0.5 * steep ** np.linspace(-1, 1, values)
+    return 9.99 + 0.37 * rng.choice(values, n, p=weights / weights.sum())
+
+
+@pytest.mark.parametrize("values", [300, 3_000, 100_000])
+def test_prices_that_repeat_may_change_their_mix(values: int, estimate: Ask):
+    """Neither continuous nor few: the fewer share a fingerprint, the more their mix moves it."""
+    learnt = wakeful.learn({"x": grainy(values, 20_000, 1), "score": np.linspace(0, 1, 20_000)}, score="score")
+    alarms = []
+    for seed in range(12):
+        for steep in (0.5, 1.0, 2.0):
+            live = {"x": grainy(values, 5_000, 100 + seed, steep), "score": np.linspace(0, 1, 5_000)}
+            alarms.append(estimate(learnt, live, "spike", "x", alpha=1e-4).low > 0)
+    assert not any(alarms)
+    stuck = {
+        "x": np.where(np.arange(5_000) % 5 == 0, 77.11, grainy(values, 5_000, 7)),
+        "score": np.linspace(0, 1, 5_000),
+    }
+    assert estimate(learnt, stuck, "spike", "x", alpha=ALPHA).low > 0.05
