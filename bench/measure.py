@@ -1,13 +1,15 @@
-"""Wall-clock and CPU seconds of functions and of processes, taken in turns."""
+"""Wall-clock and CPU seconds of functions and of processes, taken in turns; memory of tasks that run alone."""
 
 from __future__ import annotations
 
+import json
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -16,6 +18,22 @@ class Seconds(NamedTuple):
 
     wall: float
     cpu: float
+
+
+class Whole(NamedTuple):
+    """A task that ran in a process of its own.
+
+    Attributes:
+        work: reading included.
+        around: interpreter, imports and exit.
+        peak: most memory that the process held, in MB.
+        said: what the task returned, as text.
+    """
+
+    work: Seconds
+    around: Seconds
+    peak: float
+    said: str
 
 
 class Spread(NamedTuple):
@@ -79,6 +97,16 @@ def statement(line: str, *, after: str = "pass") -> Callable[[], Seconds]:
     )
     run = process(sys.executable, "-c", program)
     return lambda: Seconds(*map(float, run().split()))
+
+
+def alone(task: Path, *arguments: object, python: str = sys.executable) -> Whole:
+    """Run ``work`` of a task in a fresh process (see alone.py), with another environment's interpreter if need be."""
+    run = process(python, str(Path(__file__).with_name("alone.py")), str(task), *map(str, arguments))
+    wall, cpu = time.perf_counter(), _cpu()
+    found = json.loads(run().splitlines()[-1])
+    wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    work = Seconds(found["wall"], found["cpu"])
+    return Whole(work, Seconds(wall - work.wall, cpu - work.cpu), found["peak"], found["said"])
 
 
 def _cpu() -> float:
