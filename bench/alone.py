@@ -15,6 +15,7 @@ from pathlib import Path
 
 
 def main(task: str, *arguments: str) -> None:
+    sys.path.append(str(Path(task).parent))
     specification = importlib.util.spec_from_file_location("task", task)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)

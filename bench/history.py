@@ -51,6 +51,10 @@ def main() -> None:
         for rows, in_order in wanted:
             console.print(f"{rows:,} rows, {'in order' if in_order else 'unsorted'} ...", style="dim")
             runs.append(_run(folder, monitor, rows, in_order))
+            taken = runs[-1].taken
+            console.print(
+                f"  {taken.work.cpu:.1f} CPU s, {taken.peak:,.0f} MB, {taken.said}", style="dim", markup=False
+            )
     console.print(_table(runs))
 
 
@@ -78,6 +82,8 @@ def _run(folder: Path, monitor: Path, rows: int, in_order: bool) -> Run:
         for batch in batches:
             writer.write_batch(batch, row_group_size=ROW_GROUP)
     taken = alone(REPLAY, monitor, path, "1d")
+    if not taken.said.startswith(f"{DAYS} windows"):
+        raise SystemExit(f"{rows:,} rows gave {taken.said} where {DAYS} windows were written")
     size = path.stat().st_size
     path.unlink()
     return Run(rows, in_order, size, taken)
@@ -89,8 +95,10 @@ def _batches(rows: int, in_order: bool, most: int | None = None) -> Iterator[Any
     for at in range(0, stop, ROW_GROUP):
         rng = np.random.default_rng([rows, at, in_order])
         number = min(ROW_GROUP, stop - at)
-        since = np.arange(at, at + number) * LENGTH // rows if in_order else rng.integers(0, LENGTH, number)
-        yield pa.RecordBatch.from_pydict({"at": FIRST + since.astype("timedelta64[us]")} | _columns(rng, number))
+        since = np.arange(at, at + number) * (LENGTH / rows) if in_order else rng.integers(0, LENGTH, number)
+        yield pa.RecordBatch.from_pydict(
+            {"at": FIRST + since.astype(np.int64).astype("timedelta64[us]")} | _columns(rng, number)
+        )
 
 
 def _columns(rng: np.random.Generator, rows: int) -> dict[str, Any]:

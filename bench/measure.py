@@ -99,12 +99,22 @@ def statement(line: str, *, after: str = "pass") -> Callable[[], Seconds]:
     return lambda: Seconds(*map(float, run().split()))
 
 
-def alone(task: Path, *arguments: object, python: str = sys.executable) -> Whole:
-    """Run ``work`` of a task in a fresh process (see alone.py), with another environment's interpreter if need be."""
-    run = process(python, str(Path(__file__).with_name("alone.py")), str(task), *map(str, arguments))
+def alone(task: Path, *arguments: object, python: str | Path = sys.executable, limit: float | None = None) -> Whole:
+    """Run ``work`` of a task in a fresh process (see alone.py).
+
+    Args:
+        task: its file.
+        arguments: what ``work`` is called with, as text.
+        python: interpreter of the environment that the task needs.
+        limit: seconds on the wall; subprocess.TimeoutExpired where it takes longer.
+    """
+    command = [str(python), str(Path(__file__).with_name("alone.py")), str(task), *map(str, arguments)]
     wall, cpu = time.perf_counter(), _cpu()
-    found = json.loads(run().splitlines()[-1])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
     wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    found = json.loads(done.stdout.splitlines()[-1])
     work = Seconds(found["wall"], found["cpu"])
     return Whole(work, Seconds(wall - work.wall, cpu - work.cpu), found["peak"], found["said"])
 
