@@ -23,16 +23,18 @@ class File(NamedTuple):
 
 def files(folder: Path, rows: int) -> list[File]:
     """Numbers only, and mixed columns; each written by DuckDB and by PyArrow."""
-    found = []
-    for kind, make in (("numbers", numbers), ("mixed", mixed)):
-        training = folder / f"{kind}_training.parquet"
+    return [file(folder, rows, kind, writer) for kind in ("numbers", "mixed") for writer in ("DuckDB", "PyArrow")]
+
+
+def file(folder: Path, rows: int, kind: str, writer: str) -> File:
+    """One of them, with a training file of a tenth of the rows."""
+    make = {"numbers": numbers, "mixed": mixed}[kind]
+    training = folder / f"{kind}_training.parquet"
+    if not training.exists():
         pq.write_table(make(max(2_000, rows // 10), seed=1), training)
-        table = make(rows, seed=2)
-        for writer, write in (("DuckDB", _by_duckdb), ("PyArrow", _by_pyarrow)):
-            path = folder / f"{kind}_{writer.lower()}.parquet"
-            write(table, path)
-            found.append(File(f"{kind}, by {writer}", path, training))
-    return found
+    path = folder / f"{kind}_{writer.lower()}.parquet"
+    {"DuckDB": _by_duckdb, "PyArrow": _by_pyarrow}[writer](make(rows, seed=2), path)
+    return File(f"{kind}, by {writer}", path, training)
 
 
 def numbers(rows: int, seed: int) -> Any:

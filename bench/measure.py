@@ -1,13 +1,15 @@
-"""Wall-clock and CPU seconds of functions and of processes, taken in turns."""
+"""Wall-clock and CPU seconds of functions and of processes, taken in turns; memory of tasks that run alone."""
 
 from __future__ import annotations
 
+import json
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -16,6 +18,22 @@ class Seconds(NamedTuple):
 
     wall: float
     cpu: float
+
+
+class Whole(NamedTuple):
+    """A task that ran in a process of its own.
+
+    Attributes:
+        work: reading included.
+        around: interpreter, imports and exit.
+        peak: most memory that the process held, in MB.
+        said: what the task returned, as text.
+    """
+
+    work: Seconds
+    around: Seconds
+    peak: float
+    said: str
 
 
 class Spread(NamedTuple):
@@ -79,6 +97,26 @@ def statement(line: str, *, after: str = "pass") -> Callable[[], Seconds]:
     )
     run = process(sys.executable, "-c", program)
     return lambda: Seconds(*map(float, run().split()))
+
+
+def alone(task: Path, *arguments: object, python: str | Path = sys.executable, limit: float | None = None) -> Whole:
+    """Run ``work`` of a task in a fresh process (see alone.py).
+
+    Args:
+        task: its file.
+        arguments: what ``work`` is called with, as text.
+        python: interpreter of the environment that the task needs.
+        limit: seconds on the wall; subprocess.TimeoutExpired where it takes longer.
+    """
+    command = [str(python), str(Path(__file__).with_name("alone.py")), str(task), *map(str, arguments)]
+    wall, cpu = time.perf_counter(), _cpu()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
+    wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    work = Seconds(found["wall"], found["cpu"])
+    return Whole(work, Seconds(wall - work.wall, cpu - work.cpu), found["peak"], found["said"])
 
 
 def _cpu() -> float:

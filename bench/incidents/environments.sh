@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What the incident suite needs beyond the project's own environment, under build/incidents: an environment for
 # every tool it compares, one for the suite with its pictures, and the flights. Run: environments.sh [NAME ...]
-# with the names of some of: suite evidently nannyml alibi_detect flights. PYTHON chooses the interpreter.
+# with the names of some of: suite evidently nannyml alibi_detect flights; bench/peers.py uses evidently, nannyml,
+# and two that come only by name: whylogs popmon. PYTHON chooses the interpreter.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/build/incidents
@@ -27,6 +28,12 @@ nannyml() { environment nannyml nannyml==0.13.1 'pandas==2.3.3' 'statsmodels==0.
 
 # This release keeps numpy below 2, so it needs a PyArrow that was built for it.
 alibi_detect() { environment alibi_detect alibi-detect==0.13.0 'pandas==2.3.3' 'pyarrow==18.1.0'; }
+
+# The last release. It uses a name that numpy 2 has dropped, so it needs a PyArrow that was built for numpy 1.
+whylogs() { environment whylogs whylogs==1.6.4 'numpy==1.26.4' 'pandas==2.3.3' 'pyarrow==18.1.0'; }
+
+# Installed by its name alone, this release does not know the text columns of pandas 3.
+popmon() { environment popmon popmon==1.4.12 'pandas==2.3.3' 'pyarrow==26.0.1'; }
 
 # The package imports pkg_resources, which recent environments lack: only its data files are taken.
 flights() {
