@@ -58,7 +58,7 @@ def test_the_story_is_told_in_order(ran: tuple[Path, str]):
         "wrote monitor_loans.py",
         "3. Validate the model before its release",
         "$ wakeful test monitor_loans.py validation.parquet",
-        "all 8 checks pass",
+        "all 9 checks pass",
         "663 rows against 663 of the reference",
         "(exit code 0)",
         "4. A new version of the website sends incomes in cents",

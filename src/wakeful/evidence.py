@@ -31,8 +31,8 @@ __all__ = [
     "Exact",
     "Lost",
     "Quantile",
-    "Repeats",
     "Ratio",
+    "Repeats",
     "Share",
     "Smooth",
     "Worst",
@@ -367,17 +367,21 @@ class Lost:
     fraction: float
 
     def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
-        """The share lost with its bounds."""
+        """The share lost with its bounds; it is 0 where one window in twenty would miss as much by chance."""
         if not self.n > 0:
             return NOTHING
+        missed = float(self.usual[self.counts == 0].sum())
+        low = self._surely(alpha, rho)
+        value = missed if low > 0 or self._surely(_CHANCE, 0.0) > 0 else 0.0
+        return Estimate(value, low, missed, float(self.n))
+
+    def _surely(self, alpha: float, rho: float) -> float:
         p, gone, k = self.usual, self.counts == 0, len(self.usual)
-        value = float(p[gone].sum())
         stray = z_of(alpha / max(1, k)) * np.sqrt(rho * p * (1 - p))
         had = np.cumsum(np.sort(p[gone & (p > stray)])[::-1])
         choices = [math.lgamma(k + 1) - math.lgamma(j + 1) - math.lgamma(k - j + 1) for j in range(1, len(had) + 1)]
         still = -np.expm1(-(math.log(k / alpha) + np.array(choices)) / self.n)
-        lost = np.where(still < self.fraction * had, had - still, 0.0)
-        return Estimate(value, float(lost.max(initial=0.0)), value, float(self.n))
+        return float(np.where(still < self.fraction * had, had - still, 0.0).max(initial=0.0))
 
 
 class Ratio(NamedTuple):

@@ -14,7 +14,7 @@ from wakeful.bounds import share_bounds, z_of
 from wakeful.counts import Counts, Slice
 from wakeful.reference import Dispersion, Reference
 from wakeful.signals.distances import total_variation
-from wakeful.signals.faults import allowed_share, surges, vanished
+from wakeful.signals.faults import allowed_share, lost, surges
 from wakeful.signals.shares import unseen_rows
 from wakeful.views import ColumnCounts, column_counts
 
@@ -84,8 +84,17 @@ def explain(reference: Reference, counts: Counts, length: float | None = None) -
 
 
 class _Finding(NamedTuple):
+    """What is wrong with a column in a slice.
+
+    Attributes:
+        excess: share of rows affected beyond what noise explains.
+        text: in words.
+        plain: how much the words say; of findings that are alike, the plainest is told.
+    """
+
     excess: float
     text: str
+    plain: int = 0
 
 
 def _of_label(counts: Counts, alpha: float) -> Iterator[Cause]:
@@ -169,14 +178,17 @@ def _percent(share: float) -> str:
 
 
 def _worst(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion) -> _Finding | None:
-    """The fault that hits most rows; what is gone is told beside it where it may have become it."""
-    fault = max(_faults(live, expected, alpha, dispersion), key=lambda one: one.excess, default=None)
+    """The fault that hits most rows, in the plainest words; what is gone is told beside it if it may have become it."""
+    found = list(_faults(live, expected, alpha, dispersion))
+    if not found:
+        return next(_losses(live, expected, alpha, dispersion, bins=isinstance(live.bins, NumericBins)), None)
+    most = max(one.excess for one in found)
+    fault = max((one for one in found if 2 * one.excess >= most), key=lambda one: (one.plain, one.excess))
+    fault = fault._replace(excess=most)
     # Beside a fault, what is gone has most likely become it; alone, it may be how windows vary.
-    lost = next(_losses(live, expected, alpha, dispersion if fault is None else Dispersion()), None)
-    if fault is None or lost is None:
-        return fault or lost
-    if live.n and 2 * lost.excess >= fault.excess:
-        return _Finding(max(fault.excess, lost.excess), f"{fault.text}; {lost.text}")
+    gone = next(_losses(live, expected, alpha, Dispersion(), bins=False), None)
+    if gone is not None and live.n and 2 * gone.excess >= fault.excess:
+        return _Finding(max(fault.excess, gone.excess), f"{fault.text}; {gone.text}")
     return fault
 
 
@@ -210,14 +222,16 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion
         finer = f"have more decimals than in training ({live.bins.decimals})"
         if live.bins.decimals == 0:
             finer = f"are no whole numbers, as {'nearly ' if expected.off_grid else ''}all were in training"
-        simple.append((live.off_grid, expected.off_grid, f"{_percent(live.off_grid / rows)} {finer}"))
+        excess = beyond(live.off_grid, expected.off_grid)
+        if excess > 0:
+            yield _Finding(excess, f"{_percent(live.off_grid / rows)} {finer}")
     else:
         new = unseen_rows(live, expected)
         simple.append((new, live.bins.new_share * known, f"{_percent(new / rows)} unseen in training"))
     for part, reference_part, text in simple:
         excess = beyond(part, reference_part, dispersion.missing if part == live.missing else 0.0)
         if part > 0 and excess > 0:
-            yield _Finding(excess, text)
+            yield _Finding(excess, text, plain=3)
     yield from _spikes(live, expected, alpha, dispersion.shape)
 
 
@@ -243,7 +257,7 @@ def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float, rho: float
         grown = live.share - expected.share
         share -= expected.prints[at - len(live.values)] / max(expected.n, 1)
         text = f"about {_percent(share)} on one single value near {live.bins.describe(int(np.argmax(grown)))}"
-    yield _Finding((float(low) - float(allowed[at])) * live.n / live.rows, text)
+    yield _Finding((float(low) - float(allowed[at])) * live.n / live.rows, text, plain=1 if tail >= 0 else 2)
 
 
 def _known_values(live: ColumnCounts, size: int) -> NDArray[np.bool_]:
@@ -255,19 +269,21 @@ def _known_values(live: ColumnCounts, size: int) -> NDArray[np.bool_]:
     return known
 
 
-def _losses(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion) -> Iterator[_Finding]:
+def _losses(
+    live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion: Dispersion, *, bins: bool
+) -> Iterator[_Finding]:
     if live.kind in ("hour", "weekday"):
         return
-    lost = vanished.estimate(live, expected, {}, alpha, max(dispersion))
-    if lost.low <= 0:
+    found = lost(live, expected, bins=bins).estimate(alpha, max(dispersion))
+    if found.low <= 0:
         return
-    single = np.flatnonzero(expected.bins.is_single | isinstance(expected.bins, NumericBins))
-    gone = [at for at in single[np.argsort(-expected.values[single])] if not live.values[at] and expected.values[at]]
+    known = np.flatnonzero(expected.bins.is_single | bins)
+    gone = [at for at in known[np.argsort(-expected.values[known])] if not live.values[at] and expected.values[at]]
     names = [f"{expected.bins.describe(int(at))} ({_percent(expected.values[at] / expected.rows)})" for at in gone[:3]]
     if expected.missing and not live.missing:
         names.insert(0, f"missing ({_percent(expected.missing / expected.rows)})")
     more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
-    yield _Finding(lost.low, f"no longer seen: {', '.join(names)}{more} of training")
+    yield _Finding(found.low, f"no longer seen: {', '.join(names)}{more} of training")
 
 
 def _shift_in_words(live: ColumnCounts, expected: ColumnCounts, moved: float) -> str:

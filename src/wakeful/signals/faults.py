@@ -17,7 +17,7 @@ from wakeful.signals.shares import unseen_rows
 from wakeful.signals.signal import signal
 from wakeful.views import ColumnCounts
 
-__all__ = ["Surges", "allowed_share", "fault", "spike", "surges", "vanished"]
+__all__ = ["Surges", "allowed_share", "fault", "lost", "spike", "surges", "vanished"]
 
 _SURGE = 10.0  # no season or campaign multiplies the odds of a value tenfold
 _MAY_FALL = 0.7  # of its share: where a season halves it, some rows are still seen, all but for sure
@@ -94,10 +94,14 @@ def spike(live: ColumnCounts, reference: ColumnCounts) -> Worst:
 @signal(kinds=("numeric", "categorical", "boolean"))
 def vanished(live: ColumnCounts, reference: ColumnCounts) -> Lost:
     """Reference share of the values (single ones, whole bins of numbers, and "missing") that no longer occur at all."""
-    known = reference.bins.is_single if isinstance(reference.bins, CategoryBins) else np.ones(len(live.values), bool)
+    return lost(live, reference, bins=isinstance(reference.bins, NumericBins))
+
+
+def lost(live: ColumnCounts, reference: ColumnCounts, *, bins: bool) -> Lost:
+    """What no longer occurs of single values and of what is missing; of whole ``bins`` of numbers, too."""
+    known = reference.bins.is_single | bins
     shares = np.append(reference.values[known], reference.missing) / max(reference.rows, 1)
-    counts = np.append(live.values[known], live.missing)
-    return Lost(shares, counts, live.rows, _MAY_FALL)
+    return Lost(shares, np.append(live.values[known], live.missing), live.rows, _MAY_FALL)
 
 
 @signal
