@@ -320,6 +320,7 @@ def test_numbers_are_found_where_they_limit_and_nowhere_else():
         (["--incident", "March"], "'March' is no stretch of time. Write 2024-03-01..2024-03-05."),
         (["--incident", "2024-03-05..2024-03-01"], "ends before it begins"),
         (["--incident", "2024-03-05..soon"], "soon"),
+        (["--incident", "2023-03-16..2023-03-17"], "no window of the history lies in 2023-03-16..2023-03-17"),
         (["--budget", "few"], "few"),
         (["--budget", "0/90d"], "0/90d"),
         (["--time", "nowhere"], "nowhere"),

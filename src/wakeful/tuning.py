@@ -183,6 +183,9 @@ class Tuning:
         """One for every number, in the order of the file; DataError where there was no window to learn from."""
         if not self.windows:
             raise DataError("the history has no window to learn limits from. Look at --since, --until and its times.")
+        for one in self.incidents:
+            if not self._within(one).any():
+                raise DataError(f"no window of the history lies in {one.text}. Are its days, and the time zone, right?")
         limits = self._limits()
         found = []
         for dial in self.dials:
