@@ -124,7 +124,8 @@ def _table(taken: dict[Contender, Taken]) -> Table:
     for one, (runs, fewer) in taken.items():
         scaled = "" if fewer == 1 else f", a {fewer}th of the rows, seconds x {fewer}"
         table.add_row(
-            one.name, f"{statistics.median([run.work.wall for run in runs]) * fewer:.2f}", f"{statistics.median(cpu[one.name]):.2f}",
+            one.name, f"{statistics.median([run.work.wall for run in runs]) * fewer:.2f}",
+            f"{statistics.median(cpu[one.name]):.2f}",
             f"{statistics.median([run.peak for run in runs]):,.0f}", _times(cpu[one.name], cpu[BASE]),
             _times(cpu[one.name], cpu[YARDSTICK]), f"{statistics.median([run.around.cpu for run in runs]):.2f}",
             f"{len(runs)}{scaled}", runs[-1].said,
