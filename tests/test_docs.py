@@ -119,7 +119,7 @@ def test_the_benchmark_runs() -> None:
     assert re.findall(r"^(?:numbers|mixed), by (?:DuckDB|PyArrow)$", shown, re.M) == [
         "numbers, by DuckDB", "numbers, by PyArrow", "mixed, by DuckDB", "mixed, by PyArrow"
     ]  # fmt: skip
-    assert "counting.py" in shown
+    assert "tally.py" in shown
 
 
 # What runs them.

@@ -118,6 +118,7 @@ class _Trailing:
 
     def __init__(self, length: float, ago: float, nothing: Counts) -> None:
         self.reach = length + ago
+        self.has_begun = False
         self._length, self._ago = length * _MICRO, ago * _MICRO
         self._later: deque[tuple[float, Counts]] = deque()  # middles and counts of tiles that have yet to come in
         self._inside: deque[tuple[float, Counts]] = deque()
@@ -130,6 +131,7 @@ class _Trailing:
         """
         self._later.append(((tile.start + end) / 2, tile.counts))
         while self._later and self._later[0][0] < end - self._ago:
+            self.has_begun = True
             self._inside.append(self._later.popleft())
             self._total = self._total + self._inside[-1][1]
         keep = 0 if self._ago else 1  # a window is never shorter than a tile
@@ -159,9 +161,16 @@ class _Windows:
         return max(one.reach for one in self._known.values())
 
     def add(self, tile: Tile, end: int) -> dict[str, dict[str, Counts]]:
-        """Counts of the windows of every check, by its name and how long ago they ended."""
+        """Counts of the windows of every check, by its name and how long ago they ended.
+
+        Windows that ended before the history began are left out: nothing is known of them.
+        """
         counts = {one: window.add(tile, end) for one, window in self._known.items()}
-        return {name: {ago: counts[one] for ago, one in asked.items()} for name, asked in self._asked.items()}
+        known = {one for one, window in self._known.items() if not one[1] or window.has_begun}
+        return {
+            name: {ago: counts[one] for ago, one in asked.items() if one in known}
+            for name, asked in self._asked.items()
+        }
 
 
 def _before(moment: dt.datetime, seconds: float) -> dt.datetime | None:

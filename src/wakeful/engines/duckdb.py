@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import re
+import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ except ImportError as error:
 __all__ = ["open_history"]
 
 _BATCH = 65_536
+_MEMORY = "1GB"
 _CSV = (".csv", ".csv.gz")
 _BUCKETS = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://", "file://")
 
@@ -60,8 +63,12 @@ def open_history(data: object) -> History:
 
 
 def _connect() -> Any:
-    """A database of its own, in memory; timestamps with a time zone are handed over in UTC, wherever it runs."""
-    connection = duckdb.connect()
+    """A database of its own, in memory; timestamps with a time zone are handed over in UTC, wherever it runs.
+
+    What a sort or a join needs beyond its memory goes to a temporary folder, which goes with the database.
+    """
+    spill = Path(tempfile.gettempdir()) / f"wakeful-{uuid.uuid4().hex}"
+    connection = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(spill)})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")  # for cursors, too
     return connection
 
