@@ -256,7 +256,7 @@ class Window:
         )  # fmt: skip
         unknown = {ago for side in (one.live, one.other) for _, ago in sources_of(side)} - {"", *self.past}
         if unknown:
-            text = f"nothing is known of {', '.join(sorted(unknown))} ago; wakeful replay looks back as far as its history goes"
+            text = f"nothing is known of {', '.join(sorted(unknown))} ago; wakeful replay looks back, as far as it goes"
             return judgement._replace(message=f"{_subject(judgement, one.live)}: {text}")
         return judgement._replace(message=_message(judgement, one.live, symbol, min_n))
 
