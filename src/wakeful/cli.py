@@ -268,7 +268,7 @@ def tune(
     incident: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FIRST..LAST", help="Days known to have been broken, which limits must catch; repeatable."
+            metavar="FIRST..LAST", help="Days known to have been broken: alarms are wanted there; repeatable."
         ),
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="First window, such as 2024-03-01.")] = None,
