@@ -27,7 +27,7 @@ class Alarm:
         first, last: windows.
         windows: how many of them fail.
         told: the verdict that failed first, and the first of every other column that joined it.
-        explanation: at the first window that has one.
+        explanation: at its first window.
     """
 
     check: Check
@@ -78,13 +78,12 @@ class Tally:
     def _fail(self, check: Check, at: int, step: Step, failed: list[Verdict]) -> None:
         known = self._latest.get(check.name)
         if known is None or at - known._place > self._reach(check):
-            known = self._latest[check.name] = Alarm(check, step.window, step.window)
+            known = self._latest[check.name] = Alarm(check, step.window, step.window, explanation=step.explanation)
             (self.explained if check.severity == "explain" else self.alarms).append(known)
         known.last, known._place = step.window, at
         known.windows += 1
         for one in failed:
             known.told.setdefault((one.assertion, one.judgement.column), one)
-        known.explanation = known.explanation or step.explanation
 
     def _reach(self, check: Check) -> int:
         """Windows apart within which failures are one alarm."""

@@ -58,7 +58,10 @@ def monitor_file(reference: Reference, windows: list[Counts], source: str, holdo
         "",
         f"    wakeful test {file} DATA            what do these checks say of some rows?",
         f"    pytest {file} --live DATA           the same in a test run",
+        f"    wakeful replay {file} HISTORY --every 1d     what would they have told us, last quarter?",
+        f"    wakeful tune {file} HISTORY --every 1d       which limits would have kept quiet?",
         "",
+        "docs/signals.md of wakeful says what each signal means.",
         "An assert fails when the data refute it, not when noise crosses a line. Checks that name a page or a",
         "ticket raise an alarm; the others explain one. Limits come from the data: change them where you know",
         "better. Windows say how much traffic is judged at once.",
@@ -165,7 +168,10 @@ def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Ch
         yield _Check(
             "scores_keep_their_promise",
             page | {"fear": "Cases turn out otherwise than their scores say, or outcomes arrive wrong"},
-            ["Positive outcomes over those that the reference had at the same scores, and how far they follow them."],
+            [
+                "Positive outcomes over those that the reference had at equal scores, and how much of what the score",
+                "told of outcomes in the reference it still tells (1: all, 0: nothing).",
+            ],
             [
                 f"{low} <= {subject}.observed_to_expected() <= {high}",
                 f"{subject}.calibration_slope() >= {_slope_limit(reference, windows)}",
@@ -279,7 +285,7 @@ def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Che
     asserts = [f"live.score.d1() <= {_shift_limit(reference, windows)}"]
     if model.task == "binary" and (model.threshold is not None or model.decision is not None):
         low, high = _flagged_limits(reference, windows)
-        asserts.append(f"{low} <= live.flagged_share() <= {high}")
+        asserts.append(f"{low} <= live.flagged_share() <= {high}" if low != "0" else f"live.flagged_share() <= {high}")
     yield _Check(
         "answers_keep_their_shape",
         page | {"fear": "The model answers differently than it used to"},

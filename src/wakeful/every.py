@@ -41,16 +41,16 @@ class Every(NamedTuple):
     zone: ZoneInfo
 
     @classmethod
-    def parse(cls, text: str, zone: str = "UTC") -> Every:
+    def parse(cls, text: str, zone: str | None = "UTC") -> Every:
         """Read ``15m``, ``6h``, ``1d``, ``1w`` or ``1mo``; DataError where it is none, or does not divide a day."""
-        found = re.fullmatch(r"([1-9]\d{0,6})(mo|[smhdw])", text)
+        found = re.fullmatch(r"([1-9]\d{0,6})(mo|[smhdw])", str(text))
         if found is None:
             raise DataError(f"{text!r} is no length of time. Write a whole number and a unit: 15m, 6h, 1d, 1w, 1mo.")
         number, unit = int(found[1]), found[2]
         if unit in _SECONDS and 86_400 % (number * _SECONDS[unit]):
             raise DataError(f"{text!r} does not divide a day. Use one that does (5m, 15m, 1h, 6h), or days.")
         try:
-            every = cls(number, unit, ZoneInfo(zone))
+            every = cls(number, unit, ZoneInfo("UTC" if zone is None else zone))
         except (LookupError, ValueError, OSError) as error:
             raise DataError(f"unknown time zone {zone!r}. Write one such as Europe/Berlin.") from error
         if every.seconds > _LONGEST:

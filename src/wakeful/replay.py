@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from wakeful.budget import duration
@@ -257,13 +257,18 @@ def replay(
             "windows named by a column have no times: leave out time, since and until (or --window-column)."
         )
     monitor.must_derive()
-    for check in monitor.checks:
-        monitor.assertions(check)
     tile = None if every is None else Every.parse(every, timezone)
+    for check in monitor.checks:
+        for ago in agos(monitor.assertions(check)):
+            if tile is not None and duration(ago) < tile.seconds:
+                raise DataError(
+                    f'{check.where}: in {check.name}: live.ago("{ago}") is shorter than a step of {every}, so a window '
+                    "would be compared with itself. Take shorter steps."
+                )
     by = window_column or time or monitor.reference.model.time
     if by is None:
         raise DataError("name the column with the time: time='applied_at' (--time applied_at).")
-    history = open_history(data)
+    history = replace(open_history(data), clock=tile.zone.key if tile else timezone)
     history.must_have("window" if window_column else "time", by)
     model = monitor.reference.model
     history.must_have("score", model.score.source)
@@ -283,7 +288,9 @@ def _notes(monitor: Monitor, history: History, by: str, span: Span, tile: Every 
     if span.without:
         notes.append(f"{span.without:,} of {span.rows + span.without:,} rows have no {by} and are left out")
     known = set(history.schema.names)
-    absent = [one.source for one in monitor.reference.model.columns if one.source not in known and not one.derived]
+    model = monitor.reference.model
+    absent = [one.source for one in model.columns if one.source not in known and not one.derived]
+    absent += [name for name in (model.decision, model.label, model.id) if name and name not in known]
     if absent:
         notes.append(f"not in the data, so missing in every row: {', '.join(absent)}")
     short = [one.name for one in monitor.checks if tile is not None and duration(one.window) < tile.seconds]

@@ -138,8 +138,8 @@ class Table:
             with pa.OSFile(str(self._file), "wb") as sink, pa.ipc.new_stream(sink, reader.schema) as writer:
                 for batch in reader:
                     writer.write_batch(batch)
-        except (pa.ArrowException, ValueError, TypeError) as error:
-            if hasattr(data, "columns"):  # pandas, mixed types
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+            if hasattr(data, "columns") and not isinstance(error, OSError):  # pandas, mixed types
                 _refuse_twice([str(name) for name in data.columns])
                 self._table = _from_mapping({name: data[name].to_list() for name in data.columns})
                 return

@@ -19,6 +19,7 @@ from wakeful.every import Every
 from wakeful.expression import Node, Number, Op
 from wakeful.replay import Replay, Step
 from wakeful.source import Literal
+from wakeful.verdicts import Verdict
 
 __all__ = ["Dial", "Incident", "Proposal", "Trial", "Tuning", "incident"]
 
@@ -144,8 +145,10 @@ class Tuning:
         self._every = replay.every
         self._budget = budget
         self.incidents = list(known)
-        self.windows: list[dt.datetime] = []
+        self.windows: list[tuple[dt.datetime, dt.datetime]] = []  # when each begins and ends
         self.fixed: list[tuple[Check, str]] = []
+        self._checks = {one.name: one for one in replay.monitor.checks if one.severity != "explain"}
+        self._others: dict[str, list[bool]] = {name: [] for name in self._checks}  # asserts without a dial fail
         self._dials: dict[tuple[str, int], Dial] = {}
         by_place: dict[Literal, Dial] = {}
         for check in replay.monitor.checks:
@@ -161,7 +164,11 @@ class Tuning:
 
     def add(self, step: Step) -> None:
         """Take in the next window."""
-        self.windows.append(dt.datetime.fromisoformat(step.window))
+        start = dt.datetime.fromisoformat(step.window)
+        end = dt.datetime.fromisoformat(self._every.show(self._every.following(round(start.timestamp() * 1e6))))
+        self.windows.append((start, end))
+        for name, fails in self._others.items():
+            fails.append(any(one.check == name and self._fails_otherwise(one) for one in step.verdicts))
         for dial in self.dials:
             dial.needed.append(-math.inf if dial.is_upper else math.inf)
         for one in step.verdicts:
@@ -173,6 +180,10 @@ class Tuning:
                 found.needed[-1] = max(found.needed[-1], found.limit + excess)
             else:
                 found.needed[-1] = min(found.needed[-1], found.limit - excess)
+
+    def _fails_otherwise(self, one: Verdict) -> bool:
+        """Whether an assert fails that no number in the file limits."""
+        return one.verdict == "fail" and (one.check, one.at) not in self._dials
 
     @property
     def bears(self) -> float:
@@ -219,16 +230,11 @@ class Tuning:
 
     def alarms(self, limits: Sequence[tuple[Dial, float]]) -> int:
         """Alarms of all checks together outside of incidents, under these limits."""
-        none = np.zeros(len(self.windows), dtype=bool)
-        fails: dict[str, NDArray[np.bool_]] = {}
+        fails = {name: np.array(found, dtype=bool) for name, found in self._others.items()}
         for dial, limit in limits:
-            name = dial.check.name
-            fails[name] = fails.get(name, none) | (dial.fails(limit) & self._healthy(dial.check))
-        return sum(len(self._episodes(check, fails[name])) for name, check in self._checks.items())
-
-    @property
-    def _checks(self) -> dict[str, Check]:
-        return {dial.check.name: dial.check for dial in self.dials}
+            fails[dial.check.name] |= dial.fails(limit)
+        checks = self._checks.items()
+        return sum(len(self._episodes(check, fails[name] & self._healthy(check))) for name, check in checks)
 
     def _trial(self, dial: Dial, limit: float) -> Trial:
         fails, healthy = dial.fails(limit), self._healthy(dial.check)
@@ -236,15 +242,19 @@ class Tuning:
         return Trial(limit, len(self._episodes(dial.check, fails & healthy)), int((fails & healthy).sum()), caught)
 
     def _kept(self, number: int) -> dict[str, NDArray[np.bool_]]:
-        """Windows of the strongest alarms of all checks, so many of them; by check, shape (windows,)."""
-        episodes: list[tuple[float, str, list[int]]] = []
-        for name, check in self._checks.items():
+        """Windows of the strongest alarms of all checks, so many of them; by check, shape (windows,).
+
+        The longer an alarm, the stronger; of equally long ones, the farther beyond its limit.
+        """
+        episodes: list[tuple[int, float, str, list[int]]] = []
+        for check in {dial.check.name: dial.check for dial in self.dials}.values():
             dials = [dial for dial in self.dials if dial.check is check]
             fails = np.any([dial.fails(dial.limit) for dial in dials], axis=0) & self._healthy(check)
             strength = np.max([dial.strength() for dial in dials], axis=0)
-            episodes += [(float(strength[one].max()), name, one) for one in self._episodes(check, fails)]
+            found = self._episodes(check, fails)
+            episodes += [(len(one), float(strength[one].max()), check.name, one) for one in found]
         kept = {name: np.zeros(len(self.windows), dtype=bool) for name in self._checks}
-        for _, name, windows in sorted(episodes, key=lambda one: one[0], reverse=True)[:number]:
+        for *_, name, windows in sorted(episodes, key=lambda one: one[:2], reverse=True)[:number]:
             kept[name][windows] = True
         return kept
 
@@ -268,7 +278,7 @@ class Tuning:
         return ~broken
 
     def _within(self, one: Incident) -> NDArray[np.bool_]:
-        return np.array([one.first <= window < one.last for window in self.windows], dtype=bool)
+        return np.array([one.first < end and start < one.last for start, end in self.windows], dtype=bool)
 
 
 def _literal_of(assertion: Assertion, written: Sequence[Literal]) -> Literal | None:

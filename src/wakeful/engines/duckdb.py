@@ -144,6 +144,7 @@ def _from_files(path: str) -> History:
         instead, notes = _reconciled(schemas)
         return History(path, _reading(files, bool(instead)), run, True, instead, {}, notes)
     schemas = {file: _schema(file) for file in files}
+    _refuse_mixed(schemas)
     instead, notes = _reconciled(schemas)
     zones = {name: zone for schema in schemas.values() for name, zone in _zones(schema).items()}
     source = _reading(files, bool(instead))
@@ -217,6 +218,29 @@ def _schema(file: str) -> Any:
 
 def _zones(schema: Any) -> dict[str, str]:
     return {one.name: one.type.tz for one in schema if pa.types.is_timestamp(one.type) and one.type.tz}
+
+
+def _refuse_mixed(schemas: Mapping[str, Any]) -> None:
+    """Raise DataError for what SQL would take for the same column in all files, and is not."""
+    spelt: dict[str, dict[str, list[str]]] = {}
+    timed: dict[str, dict[bool, list[str]]] = {}
+    for file, schema in schemas.items():
+        for one in schema:
+            spelt.setdefault(one.name.casefold(), {}).setdefault(one.name, []).append(file)
+            if pa.types.is_timestamp(one.type):
+                timed.setdefault(one.name, {}).setdefault(one.type.tz is not None, []).append(file)
+    for names in spelt.values():
+        if len(names) > 1 and max(len(files) for files in names.values()) < len(schemas):
+            (usual, _), *others = sorted(names.items(), key=lambda one: -len(one[1]))
+            odd = "; ".join(f"{name} in {_named(files)}" for name, files in others)
+            raise DataError(f"column {usual} has another name in some files: {odd}. Rename it there.")
+    for name, kinds in timed.items():
+        if len(kinds) > 1:
+            with_zone = len(kinds[True]) < len(kinds[False])
+            raise DataError(
+                f"{name} holds times {'with' if with_zone else 'without'} a time zone in {_named(kinds[with_zone])}, "
+                f"and {'without' if with_zone else 'with'} one in the other files. Write it the same way in all."
+            )
 
 
 def _reconciled(schemas: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:

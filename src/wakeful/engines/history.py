@@ -51,6 +51,7 @@ class History:
         zones: time zone of timestamp columns that the engine forgets, by name.
         notes: what a person should know of the data, sentences.
         culprit: after columns could not be read: what is to blame, such as a file; empty where that is not known.
+        clock: time zone of timestamps that have one which nobody knows; hours and weekdays are read on it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class History:
     zones: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     culprit: Callable[[Sequence[str]], str] = lambda columns: ""
+    clock: str = "UTC"
 
     @cached_property
     def schema(self) -> Any:
@@ -141,10 +143,10 @@ class History:
         return DataError(f"cannot read on in {self.name}{culprit and f' ({culprit})'}: {_first_line(error)}")
 
     def _zoned(self, batch: Any) -> Any:
-        """Timestamps on the clock that the data name, which hours and weekdays are read from."""
+        """Moments on the clock that the data name, or else that the caller named: hours and weekdays are read on it."""
         fields = [
-            pa.field(one.name, pa.timestamp(one.type.unit, self.zones[one.name]))
-            if one.name in self.zones and pa.types.is_timestamp(one.type)
+            pa.field(one.name, pa.timestamp(one.type.unit, self.zones.get(one.name, self.clock)))
+            if pa.types.is_timestamp(one.type) and one.type.tz is not None
             else one
             for one in batch.schema
         ]
