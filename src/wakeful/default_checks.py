@@ -255,7 +255,8 @@ def _quality(counts: Counts, reference: Reference, name: str) -> tuple[float, fl
 
 def _seen(what: str, reference: Reference, name: str) -> str:
     value, _ = _quality(reference.counts, reference, name)
-    return f"{what} was {value:.3g} in the reference."
+    varies = f" It varied by the {reference.windows.unit}, which the limit allows for." if reference.windows else ""
+    return f"{what} was {value:.3g} in the reference.{varies}"
 
 
 def _at_least(reference: Reference, windows: list[Counts], name: str) -> str:
