@@ -238,3 +238,16 @@ def test_what_is_asked_shows(reference: wakeful.Reference):
     live = wakeful.Monitor(reference).live
     assert repr(live.ago("7d").score) == "<live 7d ago score>"
     assert repr(live.ago("7d").reference) == "<live reference>"
+
+
+def test_a_past_within_the_same_step_is_refused(reference: wakeful.Reference, history: Any):
+    """With steps of a day, the window an hour ago would be the same one."""
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="24h", ticket="ml")
+    def as_an_hour_ago(live):
+        assert live.traffic() >= 0.5 * live.ago("1h").traffic()
+
+    with pytest.raises(wakeful.DataError, match=r'live\.ago\("1h"\) is shorter than a step of 1d'):
+        replay(monitor, history(3), every="1d", time="at")
+    assert list(replay(monitor, history(3), every="1h", time="at"))

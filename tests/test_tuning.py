@@ -348,3 +348,35 @@ def test_an_incident_of_days_holds_both():
 
     one = incident("2024-03-01..2024-03-05", Every.parse("1d", "Europe/Berlin"))
     assert (one.first.isoformat(), one.last.isoformat()) == ("2024-03-01T00:00:00+01:00", "2024-03-06T00:00:00+01:00")
+
+
+# ---------------------------------------------------------------- what does not fit into windows
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("days", ["2024-03-05..2024-03-06", "2024-03-06..2024-03-06"])
+def test_an_incident_inside_a_longer_window_is_known_there(history: Any, days: str):
+    """Weeks begin on Mondays; 5 March 2024 was a Tuesday."""
+    given(NOISY.replace('"24h", ticket', '"7d", ticket'), history({33: 1.0, 34: 1.0}))
+    told = tune("--every", "1w", "--time", "at", "--incident", days)
+    assert "caught 1 of 1 incidents" in told
+    assert "no limit needs to change" in told
+
+
+@pytest.mark.usefixtures("folder")
+def test_alarms_that_no_number_limits_are_counted(history: Any):
+    text = NOISY.replace("<= 0.22,", "<= LIMIT,").replace("import wakeful\n", "import wakeful\n\nLIMIT = 0.22\n")
+    frame = history()
+    given(text, frame)
+    assert len(replayed(frame)) == len(BAD)
+    told = tune(*DAY, "--budget", "1/900d")
+    assert "4 alarms today, 4 as proposed" in told, "two of the five days are next to each other"
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_longer_alarm_is_the_stronger(history: Any):
+    """One day far beyond a tiny limit is less than four days beyond a larger one."""
+    frame = history({20: 0.6, 21: 0.6, 22: 0.6, 23: 0.6}, scores={40: 0.5})
+    given(NOISY, frame)
+    tune(*DAY, "--budget", "1/60d", "--write")
+    assert replayed(frame) == ["2024-02-21", "2024-02-22", "2024-02-23", "2024-02-24"]

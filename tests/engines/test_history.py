@@ -29,7 +29,7 @@ from wakeful.counts import Counts
 from wakeful.engines.tiles import Question, tiles_of_column, tiles_of_time
 from wakeful.errors import DataError
 from wakeful.every import Every
-from wakeful.replay import open_history
+from wakeful.replay import open_history, replay
 
 BERLIN = "Europe/Berlin"
 Build = Callable[[pd.DataFrame], Any]
@@ -562,7 +562,7 @@ from wakeful.counts import Counts
 from wakeful import Monitor
 from wakeful.engines.tiles import Question, tiles_of_time
 from wakeful.every import Every
-from wakeful.replay import open_history
+from wakeful.replay import open_history, replay
 
 monitor = Monitor(sys.argv[1])
 history = open_history(sys.argv[2])
@@ -602,3 +602,53 @@ def test_memory_stays_flat_however_long_the_history_is(tmp_path: Path):
         peaks[parts] = told["peak"]
 
     assert peaks[40] < 1.1 * peaks[10] + 20, peaks
+
+
+# ---------------------------------------------------------------- clocks and names
+
+
+def test_the_clock_of_a_query_is_the_one_that_the_caller_names(
+    frame: pd.DataFrame, monitor: wakeful.Monitor, tmp_path: Path
+):
+    """DuckDB forgets the time zone of a column; hours are then read on the clock of --timezone."""
+    watched = wakeful.Monitor(monitor.reference)
+    hours = next(one.name for one in monitor.reference.model.features if one.kind == "hour")
+
+    @watched.check(window="24h")
+    def hours_are_those_of_training(live):
+        assert live[hours].d1() <= 0.2
+
+    frame.to_parquet(tmp_path / "log.parquet")
+    query = f"SELECT * FROM '{tmp_path}/log.parquet'"
+    by_path, by_query = (
+        [step.as_dict() for step in replay(watched, data, every="1d", time="at", timezone=BERLIN)]
+        for data in (str(tmp_path / "log.parquet"), query)
+    )
+    assert by_path == by_query
+
+
+def test_a_column_that_is_spelt_otherwise_in_one_file_is_named(frame: pd.DataFrame, tmp_path: Path):
+    """SQL would take Income for income, and so hide that the service no longer finds it."""
+    frame.to_parquet(tmp_path / "1.parquet")
+    frame.rename(columns={"income": "Income"}).to_parquet(tmp_path / "2.parquet")
+    frame.to_parquet(tmp_path / "3.parquet")
+    with pytest.raises(DataError, match=r"income has another name in some files: Income in 2\.parquet"):
+        open_history(tmp_path)
+
+
+def test_times_with_and_without_a_zone_do_not_mix(frame: pd.DataFrame, tmp_path: Path):
+    frame.to_parquet(tmp_path / "1.parquet")
+    frame.to_parquet(tmp_path / "2.parquet")
+    frame.assign(at=frame["at"].dt.tz_localize(None)).to_parquet(tmp_path / "3.parquet")
+    with pytest.raises(DataError, match=r"at holds times without a time zone in 3\.parquet, and with one in the other"):
+        open_history(tmp_path)
+
+
+def test_a_stream_that_breaks_off_is_told(frame: pd.DataFrame):
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_pandas(frame, preserve_index=False)
+        raise OSError("connection reset")
+
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    with pytest.raises(DataError, match="connection reset"):
+        open_history(pa.RecordBatchReader.from_batches(schema, batches()))
