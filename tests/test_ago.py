@@ -251,3 +251,54 @@ def test_a_past_within_the_same_step_is_refused(reference: wakeful.Reference, hi
     with pytest.raises(wakeful.DataError, match=r'live\.ago\("1h"\) is shorter than a step of 1d'):
         replay(monitor, history(3), every="1d", time="at")
     assert list(replay(monitor, history(3), every="1h", time="at"))
+
+
+def test_the_distance_between_two_windows(reference: wakeful.Reference, history: Any):
+    """Traffic that is far from training, but steady: only the day on which it changes is far from the day before."""
+    frame = pd.concat([history(6)] * 8, ignore_index=True).sort_values("at", kind="stable")
+    frame["income"] = frame["income"].where(frame["at"] >= "2024-02-04", frame["income"].median())
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="24h", ticket="ml")
+    def incomes_are_as_yesterday(live):
+        assert live.against("1d")["income"].d1() <= 0.3
+
+    @monitor.check(window="24h")
+    def incomes_are_as_in_training(live):
+        assert live["income"].d1() <= 0.3
+
+    steps = list(replay(monitor, frame, every="1d", time="at"))
+    failed = {one.check: [] for one in steps[0].verdicts}
+    for step in steps:
+        for one in step.verdicts:
+            failed[one.check] += [step.window[:10]] if one.verdict == "fail" else []
+    assert failed["incomes_are_as_yesterday"] == ["2024-02-04"]
+    assert failed["incomes_are_as_in_training"] == ["2024-02-01", "2024-02-02", "2024-02-03"]
+    first = steps[0].verdicts[0].judgement
+    assert first.verdict == "unsure"
+    assert "nothing is known of 1d ago" in first.message
+    assert "d1 against 1d ago" in steps[3].verdicts[0].judgement.message
+
+
+def test_equal_windows_have_no_distance_and_healthy_ones_pass(reference: wakeful.Reference, history: Any):
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="24h", ticket="ml")
+    def steady(live):
+        assert live.against("1d").features.d1() <= 0.05
+
+    day = history(1)
+    twice = pd.concat([day, day.assign(at=day["at"] + pd.Timedelta(days=1))], ignore_index=True)
+    _, second = replay(monitor, twice, every="1d", time="at")
+    assert [one.judgement.estimate for one in second.verdicts] == [0.0] * len(second.verdicts)
+    assert not any(step.alarm for step in replay(monitor, history(10), every="1d", time="at"))
+
+
+def test_what_compares_with_nothing_is_not_asked_against(reference: wakeful.Reference):
+    live = wakeful.Monitor(reference).live
+    with pytest.raises(wakeful.SignalError, match="mean compares with nothing"):
+        live.against("7d").score.mean()
+    with pytest.raises(wakeful.SignalError, match="only live traffic is compared"):
+        live.reference.against("7d")
+    with pytest.raises(wakeful.SignalError, match="against: 'soon' is no duration"):
+        live.against("soon")

@@ -62,6 +62,7 @@ class Leaf(NamedTuple):
         held_out: of flagged rows, only the holdout counts.
         of_reference: asked of the reference instead of live traffic.
         ago: asked of the window of equal length that ended so long ago, such as ``7d``; empty for this one.
+        against: in place of the reference, what is asked is compared with the window that ended so long ago.
     """
 
     signal: Signal
@@ -71,6 +72,7 @@ class Leaf(NamedTuple):
     held_out: bool
     of_reference: bool
     ago: str = ""
+    against: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -162,7 +164,7 @@ def sources_of(node: Node) -> set[tuple[bool, str]]:
 def on_reference(node: Node) -> Node:
     """The same tree, asked of the reference throughout."""
     if isinstance(node, Leaf):
-        return node._replace(of_reference=True, ago="")
+        return node._replace(of_reference=True, ago="", against="")
     if isinstance(node, Op):
         return node._replace(operands=tuple(on_reference(one) for one in node.operands))
     return node
@@ -381,4 +383,6 @@ def _in_words(node: Node, several: bool) -> str:
         words.append("in the reference")
     if node.ago:
         words.append(f"{node.ago} ago")
+    if node.against:
+        words.append(f"against {node.against} ago")
     return " ".join(words)

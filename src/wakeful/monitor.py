@@ -303,7 +303,7 @@ class Monitor:
 def agos(assertions: Iterable[Assertion]) -> set[str]:
     """How long ago the windows ended that assertions compare with."""
     sides = [side for one in assertions for side in (one.comparison.left, one.comparison.right)]
-    return {leaf.ago for side in sides for leaf in leaves_of(side)} - {""}
+    return {ago for side in sides for leaf in leaves_of(side) for ago in (leaf.ago, leaf.against)} - {""}
 
 
 def _elements(comparison: Comparison) -> int:

@@ -39,6 +39,7 @@ class Live:
     held_out: bool = False
     of_reference: bool = False
     past: str = ""
+    compared: str = ""
     bound: Bound | None = None
 
     def __getitem__(self, names: str | tuple[str, ...]) -> Live:
@@ -76,11 +77,13 @@ class Live:
         """The same asked of the window of equal length that ended so long ago: ``live.ago("7d")``."""
         if self.of_reference:
             raise SignalError("the reference has no past: ask live.ago(…) or live.reference.")
-        try:
-            duration(length)
-        except DataError as error:
-            raise SignalError(f"ago: {error}") from error
-        return replace(self, past=length)
+        return replace(self, past=_length(length, "ago"))
+
+    def against(self, length: str) -> Live:
+        """Compared with an earlier window in place of the reference: ``live.against("7d").score.d1()``."""
+        if self.of_reference or self.past:
+            raise SignalError("only live traffic is compared with an earlier window: ask live.against(…).")
+        return replace(self, compared=_length(length, "against"))
 
     def by(self, segment: str) -> Live:
         """Every value of a segment apart."""
@@ -135,6 +138,10 @@ class Live:
             raise SignalError(
                 f"{signal.name} is counted for all traffic, not for the holdout: ask live.{signal.name}()."
             )
+        if self.compared and not signal.wants_reference:
+            raise SignalError(
+                f"{signal.name} compares with nothing. Ask it of live and of live.ago(…), or ask a distance such as d1."
+            )
         columns = self.columns
         if columns is not None and signal.kinds:
             columns = tuple(name for name in columns if self.model.column(name).kind in signal.kinds)
@@ -149,9 +156,25 @@ class Live:
         except TypeError as error:
             raise SignalError(f"{signal.name} takes plain values: {error}.") from error
         leaf = Leaf(
-            signal, tuple(sorted(arguments.items())), columns, self.parts, self.held_out, self.of_reference, self.past
+            signal,
+            tuple(sorted(arguments.items())),
+            columns,
+            self.parts,
+            self.held_out,
+            self.of_reference,
+            self.past,
+            self.compared,
         )
         return Expression(leaf, self.bound)
+
+
+def _length(text: str, name: str) -> str:
+    """A length of time, as it was given; SignalError where it is none."""
+    try:
+        duration(text)
+    except DataError as error:
+        raise SignalError(f"{name}: {error}") from error
+    return text
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +191,7 @@ class _Question:
         return f"<signal {self.signal.name}>"
 
 
-_PARTS = ("features", "score", "holdout", "reference", "ago", "by")
+_PARTS = ("features", "score", "holdout", "reference", "ago", "against", "by")
 
 
 def _named(signal: Signal, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from wakeful.bins import format_number
@@ -146,6 +146,10 @@ class Window:
         reference = self._alike(leaf.ago, counts)
         if leaf.of_reference:
             counts = reference.counts
+        if leaf.against:
+            if leaf.against not in self.past:
+                return NOTHING
+            reference = replace(reference, counts=self.past[leaf.against])
         at = reference.layout.find_slice(*leaf.parts[0])
         name = leaf.columns[0] if leaf.columns else leaf.signal.column or reference.model.score.name
         live: View
@@ -156,7 +160,7 @@ class Window:
         else:
             expected = outcomes(reference.counts, at)
             live = outcomes(counts, at, leaf.held_out)
-        rho = 0.0 if leaf.of_reference else self._rho(leaf, name)
+        rho = 0.0 if leaf.of_reference else self._rho(leaf, name) * (2 if leaf.against else 1)
         return leaf.signal.estimate(live, expected, dict(leaf.arguments), self.alpha, rho)
 
     def _alike(self, ago: str, counts: Counts) -> Reference:
@@ -254,7 +258,8 @@ class Window:
             column[0] if column else None, one.key.part, verdict, live.value, live.low, live.high,
             live.n, other.value, reference, live.noise, excess, "",
         )  # fmt: skip
-        unknown = {ago for side in (one.live, one.other) for _, ago in sources_of(side)} - {"", *self.past}
+        leaves = (*leaves_of(one.live), *leaves_of(one.other))
+        unknown = {ago for leaf in leaves for ago in (leaf.ago, leaf.against)} - {"", *self.past}
         if unknown:
             text = f"nothing is known of {', '.join(sorted(unknown))} ago; wakeful replay looks back, as far as it goes"
             return judgement._replace(message=f"{_subject(judgement, one.live)}: {text}")
