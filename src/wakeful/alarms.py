@@ -8,19 +8,24 @@ from dataclasses import dataclass, field
 
 from wakeful.budget import duration
 from wakeful.checks import Check
+from wakeful.every import Every
 from wakeful.explain import Cause
 from wakeful.replay import Replay, Step
-from wakeful.verdicts import Outcome, Verdict
+from wakeful.verdicts import Outcome, Verdict, worst
 
-__all__ = ["Alarm", "Tally"]
+__all__ = ["Alarm", "Tally", "reach"]
 
 _WEEK = 604_800
-_ORDER: tuple[Outcome, ...] = ("pass", "unsure", "fail")
+
+
+def reach(check: Check, every: Every | None) -> int:
+    """Steps apart within which failures of a check are one alarm: its window's length, at least one."""
+    return 1 if every is None else max(1, math.ceil(duration(check.window) / every.seconds))
 
 
 @dataclass
 class Alarm:
-    """Failing windows of one check, less than its window's length apart.
+    """Failing windows of one check, no more than its window's length apart.
 
     Attributes:
         check: that fails.
@@ -70,25 +75,20 @@ class Tally:
             by_check.setdefault(one.check, []).append(one)
         for check in self.checks:
             verdicts = by_check.get(check.name, [])
-            worst: Outcome = max((one.verdict for one in verdicts), key=_ORDER.index, default="unsure")
-            self.marks[check.name].append(worst)
-            if worst == "fail":
+            outcome = worst(one.verdict for one in verdicts)
+            self.marks[check.name].append(outcome)
+            if outcome == "fail":
                 self._fail(check, at, step, [one for one in verdicts if one.verdict == "fail"])
 
     def _fail(self, check: Check, at: int, step: Step, failed: list[Verdict]) -> None:
         known = self._latest.get(check.name)
-        if known is None or at - known._place > self._reach(check):
+        if known is None or at - known._place > reach(check, self._replay.every):
             known = self._latest[check.name] = Alarm(check, step.window, step.window, explanation=step.explanation)
             (self.explained if check.severity == "explain" else self.alarms).append(known)
         known.last, known._place = step.window, at
         known.windows += 1
         for one in failed:
             known.told.setdefault((one.assertion, one.judgement.column), one)
-
-    def _reach(self, check: Check) -> int:
-        """Windows apart within which failures are one alarm."""
-        every = self._replay.every
-        return 1 if every is None else max(1, math.ceil(duration(check.window) / every.seconds))
 
     @property
     def weeks(self) -> float | None:

@@ -61,7 +61,13 @@ def _root() -> None:
     """Write an assert. Get a test, an alert and a dashboard."""
 
 
-Column = Annotated[str | None, typer.Option(metavar="COL")]
+# What the commands on histories share.
+Time = Annotated[
+    str | None, typer.Option(metavar="COL", help="When a row happened; the reference's time column without it.")
+]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="First window to judge, such as 2024-03-01.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Judge windows before it.")]
+Timezone = Annotated[str, typer.Option(metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")]
 
 
 @app.command()
@@ -184,17 +190,13 @@ def replay(
     every: Annotated[
         str | None, typer.Option(metavar="1h", help="Length of a window's steps: 15m, 1h, 1d, 1w, 1mo.")
     ] = None,
-    time: Annotated[
-        str | None, typer.Option(metavar="COL", help="When a row happened; the reference's time column without it.")
-    ] = None,
+    time: Time = None,
     window_column: Annotated[
         str | None, typer.Option(metavar="COL", help="In place of times: a column whose every value is a window.")
     ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="First window to judge, such as 2024-03-01.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Judge windows before it.")] = None,
-    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")] = "UTC",
+    since: Since = None,
+    until: Until = None,
+    timezone: Timezone = "UTC",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write one line of JSON per window.")
     ] = None,
@@ -262,18 +264,16 @@ def tune(
     budget: Annotated[
         str | None, typer.Option(metavar="1/90d", help="Alarms to bear; the monitor's own budget without it.")
     ] = None,
-    time: Annotated[
-        str | None, typer.Option(metavar="COL", help="When a row happened; the reference's time column without it.")
-    ] = None,
+    time: Time = None,
     incident: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FIRST..LAST", help="Days known to have been broken: alarms are wanted there; repeatable."
         ),
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="First window, such as 2024-03-01.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Windows before it.")] = None,
-    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")] = "UTC",
+    since: Since = None,
+    until: Until = None,
+    timezone: Timezone = "UTC",
     write: Annotated[bool, typer.Option("--write", help="Change the monitor file; without it, only show how.")] = False,
 ) -> None:
     """Propose limits under which a history keeps the alarm budget, and show what each would have caught and cost."""

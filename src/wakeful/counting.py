@@ -9,14 +9,13 @@ import numpy as np
 
 from wakeful import encoding
 from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
-from wakeful.counts import Counts, Layout
+from wakeful.counts import SUM_UNIT, Counts, Layout
 from wakeful.ids import encode_ids
 from wakeful.model import Column
 from wakeful.tally import Sliced, blocks, count_numbers, tabulate
 
 __all__ = ["Batch", "Derivation", "RowBatch", "count", "encode"]
 
-_UNIT = 2.0**20  # fixed-point steps per unit in the sums of the outcome table
 _FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
 
@@ -208,7 +207,7 @@ def _count_answers(layout: Layout, some: _Answers, where: Sliced) -> Floats:
     place *= truths
     place += truth
     size = cohorts * flags * width * truths
-    statistics = [None, *(np.rint(one * _UNIT) for one in sums)]
+    statistics = [None, *(np.rint(one * SUM_UNIT) for one in sums)]
     table = np.stack([tabulate(where, place, size, weights) for weights in statistics], axis=2)
     return table.reshape(len(table), -1)
 

@@ -23,10 +23,11 @@ from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
 from wakeful.errors import DataError, UnknownName
 from wakeful.model import Column, Kind, Model
 
-__all__ = ["CLOCK", "IDS", "Cells", "Counts", "Layout", "Slice"]
+__all__ = ["CLOCK", "IDS", "SUM_UNIT", "Cells", "Counts", "Layout", "Slice"]
 
 BINARY_TRUTHS = ("negative", "positive", "unknown", "invalid")
 NUMBER_TRUTHS = ("known", "unknown", "invalid")
+SUM_UNIT = 2.0**20  # fixed-point steps per unit in the sums of the outcome table
 CLOCK = "(hour of week)"  # counts how many rows are of each hour, where the reference learnt that hours differ
 IDS = "(id)"  # counts how many rows have an id of each hash, where an id column was named
 

@@ -14,9 +14,9 @@ from rich.text import Text
 from wakeful.checks import Check
 from wakeful.explain import Cause
 from wakeful.monitor import Monitor, Report
-from wakeful.verdicts import Verdict, tidy
+from wakeful.verdicts import Verdict, tidy, worst
 
-__all__ = ["cause_line", "render"]
+__all__ = ["cause_line", "render", "several", "who"]
 
 _MARKS = {"pass": ("✓", "green"), "unsure": ("?", "yellow"), "fail": ("✗", "red")}
 _MOST_ROWS = 12  # of one assert; a broken unit in one table can fail a thousand
@@ -37,19 +37,28 @@ def render(monitor: Monitor, report: Report, console: Console) -> None:
     console.print(_closing(monitor, report))
 
 
+def who(check: Check) -> str:
+    """Whom a failure of a check reaches."""
+    return f"page {check.page}" if check.page else f"ticket {check.ticket}" if check.ticket else "explains"
+
+
+def several(number: int, word: str) -> str:
+    """A number of things: ``1 window``, ``2,160 windows``."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
 def _block(check: Check, verdicts: list[Verdict], report: Report) -> RenderableType:
-    worst = max((one.verdict for one in verdicts), key=list(_MARKS).index, default="pass")
-    mark, colour = _MARKS[worst]
-    who = f"page {check.page}" if check.page else f"ticket {check.ticket}" if check.ticket else "explains"
-    title = Text.assemble((mark, f"bold {colour}"), " ", (check.name, "bold"), ("  " + who, "dim"))
-    if worst == "fail" and check.fear:
+    outcome = worst((one.verdict for one in verdicts), "pass")
+    mark, colour = _MARKS[outcome]
+    title = Text.assemble((mark, f"bold {colour}"), " ", (check.name, "bold"), ("  " + who(check), "dim"))
+    if outcome == "fail" and check.fear:
         title.append(f"  {check.fear}", style="italic red")
     rows = Table.grid(padding=(0, 2))
     rows.add_column(width=1)
     rows.add_column(overflow="fold")
     for source, group in groupby(verdicts, lambda one: (one.line, one.assertion)):
         _add_rows(rows, source[1], list(group), report)
-    if worst == "fail" and check.action:
+    if outcome == "fail" and check.action:
         rows.add_row("→", Text(check.action, style="italic"))
     return Group(title, Padding(rows, (0, 0, 0, 2), expand=False))
 

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from wakeful.alarms import Alarm, Tally
-from wakeful.checks import Check
-from wakeful.terminal import cause_line
+from wakeful.terminal import cause_line, several, who
+from wakeful.verdicts import worst
 
 __all__ = ["render"]
 
@@ -52,8 +52,7 @@ def _timeline(tally: Tally, width: int) -> Iterator[Text]:
     for check in tally.checks:
         line = Text.assemble((check.name.ljust(names), "bold"), " ", (check.severity.ljust(severities), "dim"), "  ")
         for at in range(0, len(tally.windows), step):
-            worst = max(tally.marks[check.name][at : at + step], key=list(_MARKS).index)
-            line.append(*_MARKS[worst])
+            line.append(*_MARKS[worst(tally.marks[check.name][at : at + step])])
         yield line
     several = f"; a mark is the worst of {step} windows" if step > 1 else ""
     legend = f"· passes  ? unsure  ✗ fails{several}"
@@ -65,16 +64,12 @@ def _short(window: str) -> str:
     return window[:16].removesuffix("T00:00").replace("T", " ") if window[10:11] == "T" else window
 
 
-def _who(check: Check) -> str:
-    return f"page {check.page}" if check.page else f"ticket {check.ticket}" if check.ticket else "explains"
-
-
 def _alarm(alarm: Alarm) -> Iterator[Text]:
     ends = _short(alarm.first)
     if alarm.last != alarm.first:
         ends += f" – {_short(alarm.last)}"
-    windows = "1 window" if alarm.windows == 1 else f"{alarm.windows:,} windows"
-    line = Text.assemble("  ", (ends, "red"), f"  {windows}  ", (alarm.check.name, "bold"), f"  {_who(alarm.check)}")
+    windows = several(alarm.windows, "window")
+    line = Text.assemble("  ", (ends, "red"), f"  {windows}  ", (alarm.check.name, "bold"), f"  {who(alarm.check)}")
     if alarm.check.fear:
         line.append(f"  {alarm.check.fear}", style="italic")
     yield line
@@ -100,9 +95,8 @@ def _rates(tally: Tally) -> Table:
 
 def _closing(tally: Tally) -> Text:
     number = len(tally.alarms)
-    words = f"{number} alarms" if number != 1 else "1 alarm"
-    windows = "1 window" if len(tally.windows) == 1 else f"{len(tally.windows):,} windows"
-    over = f"{windows}, {tally.rows:,} rows"
+    words = several(number, "alarm")
+    over = f"{several(len(tally.windows), 'window')}, {tally.rows:,} rows"
     if tally.weeks:
         over += f", {tally.weeks:.3g} weeks"
     return Text.assemble("\n", (words if number else "no alarm", "bold red" if number else "bold green"), f" in {over}")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wakeful.alarms import reach
 from wakeful.bins import Floats
 from wakeful.budget import AlarmBudget, duration
 from wakeful.checks import Assertion, Check
@@ -259,11 +260,11 @@ class Tuning:
         return kept
 
     def _episodes(self, check: Check, fails: NDArray[np.bool_]) -> list[list[int]]:
-        """Failing windows, those less than the check's window apart together: one alarm each."""
-        reach = max(1, math.ceil(duration(check.window) / self._every.seconds))
+        """Failing windows, those no more than the check's window apart together: one alarm each."""
+        apart = reach(check, self._every)
         found: list[list[int]] = []
         for at in np.flatnonzero(fails).tolist():
-            if found and at - found[-1][-1] <= reach:
+            if found and at - found[-1][-1] <= apart:
                 found[-1].append(at)
             else:
                 found.append([at])

@@ -8,6 +8,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from wakeful.terminal import several
 from wakeful.tuning import Proposal, Trial, Tuning
 
 __all__ = ["render"]
@@ -27,7 +28,7 @@ def render(tuning: Tuning, proposals: list[Proposal], budget: str, console: Cons
     now = tuning.alarms([(one.dial, one.now.limit) for one in proposals])
     then = tuning.alarms([(one.dial, one.proposed.limit) for one in proposals])
     style = "bold green" if then <= tuning.bears else "bold red"
-    words = f"{_several(now, 'alarm')} today, {then} as proposed"
+    words = f"{several(now, 'alarm')} today, {then} as proposed"
     rest = f" in {len(tuning.windows):,} windows; a budget of {budget} bears {tuning.bears:.2g}"
     console.print(Text.assemble("\n", (words, style), rest))
     if now > then and not tuning.incidents:
@@ -39,7 +40,7 @@ def _lines(tuning: Tuning, one: Proposal, width: int) -> Iterator[Text]:
     sign = one.dial.literal.symbol
 
     def line(words: str, trial: Trial, style: str) -> Text:
-        cost = f"{_several(trial.alarms, 'alarm'):>11}, {_several(trial.windows, 'failing window')}"
+        cost = f"{several(trial.alarms, 'alarm'):>11}, {several(trial.windows, 'failing window')}"
         caught = f", caught {trial.caught} of {len(tuning.incidents)} incidents" if tuning.incidents else ""
         return Text(f"    {words:<8} {sign:>2} {trial.limit:<{width}g} {cost}{caught}", style=style)
 
@@ -53,7 +54,3 @@ def _lines(tuning: Tuning, one: Proposal, width: int) -> Iterator[Text]:
         yield line("proposed", one.proposed, "bold")
     if one.now.alarms and one.tightest is not None and one.tightest.limit != one.proposed.limit:
         yield line("silent", one.tightest, "dim")
-
-
-def _several(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -32,9 +32,16 @@ from wakeful.reference import Dispersion, Reference
 from wakeful.signals.signal import View
 from wakeful.views import column_counts, outcomes
 
-__all__ = ["Judgement", "Outcome", "Verdict", "Window"]
+__all__ = ["Judgement", "Outcome", "Verdict", "Window", "worst"]
 
 Outcome = Literal["pass", "fail", "unsure"]
+
+_BY_WEIGHT: tuple[Outcome, ...] = ("pass", "unsure", "fail")
+
+
+def worst(outcomes: Iterable[Outcome], default: Outcome = "unsure") -> Outcome:
+    """What several verdicts come to; ``default`` where there is none."""
+    return max(outcomes, key=_BY_WEIGHT.index, default=default)
 
 
 class Judgement(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeful.bins import Bins, Floats, NumericBins
-from wakeful.counts import Counts
+from wakeful.counts import SUM_UNIT, Counts
 from wakeful.errors import SignalError
 
 __all__ = [
@@ -22,8 +22,6 @@ __all__ = [
     "column_counts",
     "outcomes",
 ]
-
-_SUM_UNIT = 2.0**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,7 +288,7 @@ class NumberOutcomes(Outcomes):
         error, _, label = self.scales
         units = np.array([1.0, error, error, error**2, error**4, label, label**2, label**4, error**2 * label**2])
         scaled: Floats = raw * units
-        scaled[1:] /= _SUM_UNIT
+        scaled[1:] /= SUM_UNIT
         return scaled
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeful.bins import Floats, NumericBins
+from wakeful.counts import SUM_UNIT
 from wakeful.errors import SignalError
 from wakeful.evidence import Combined, Distance, Evidence, Exact, Share
 from wakeful.signals.signal import signal
@@ -152,7 +153,7 @@ def average_precision(live: BinaryOutcomes) -> Share | float:
 def _sums(live: BinaryOutcomes) -> Floats:
     """Weighted rows and sums of p, p², log loss by truth, shape (truth, 4), for scores in [0, 1]."""
     _must_be_probability(live)
-    found: Floats = live.weighted.sum(axis=0) / np.array([1.0, *3 * [2.0**20]])
+    found: Floats = live.weighted.sum(axis=0) / np.array([1.0, *3 * [SUM_UNIT]])
     return found
 
 
@@ -196,7 +197,7 @@ def calibration_error(live: BinaryOutcomes) -> Distance:
     """
     _must_be_probability(live)
     rows, positive = live.weighted[..., 0].sum(axis=1), live.positive
-    scores = live.weighted[..., 1].sum(axis=1) / 2.0**20
+    scores = live.weighted[..., 1].sum(axis=1) / SUM_UNIT
     squares = (live.labelled[..., 0].sum(axis=2) * live.weights[:, None] ** 2).sum(axis=0)
     total, n = rows.sum(), rows.sum() ** 2 / max(squares.sum(), 1.0)
     rate = np.divide(positive, rows, out=np.zeros_like(rows), where=rows > 0)

@@ -17,7 +17,7 @@ from wakeful.evidence import Distance, Divergence
 from wakeful.signals.signal import signal
 from wakeful.views import ColumnCounts
 
-__all__ = ["d1", "jensen_shannon", "ks", "linf", "psi", "total_variation", "wasserstein"]
+__all__ = ["d1", "jensen_shannon", "ks", "linf", "noise_of", "psi", "total_variation", "wasserstein"]
 
 _LEVELS = ((400, 5), (1_000, 10))  # below so many rows, so many bins
 
@@ -53,7 +53,7 @@ def _groups(reference: ColumnCounts, wanted: int) -> Floats:
     return np.minimum(np.floor(wanted * mass / max(reference.n, 1)), wanted - 1)
 
 
-def _noise(p: Floats) -> float:
+def noise_of(p: Floats) -> float:
     """Mean of d1 without change, in units of sqrt(1/n + 1/m): sum of sqrt(2 p (1-p) / pi)."""
     return float(np.sqrt(2 * p * (1 - p) / np.pi).sum())
 
@@ -65,14 +65,14 @@ def d1(live: ColumnCounts, reference: ColumnCounts) -> Distance:
     Breck et al. 2019, "Data validation for machine learning", section 4.
     """
     q, p = shares(live, reference)
-    return Distance(np.abs(q - p).sum(), _noise(p), 2.0, live.n, reference.n)
+    return Distance(np.abs(q - p).sum(), noise_of(p), 2.0, live.n, reference.n)
 
 
 @signal
 def total_variation(live: ColumnCounts, reference: ColumnCounts) -> Distance:
     """Half of d1, in [0, 1]: the share of rows that would have to move."""
     q, p = shares(live, reference)
-    return Distance(np.abs(q - p).sum() / 2, _noise(p) / 2, 1.0, live.n, reference.n)
+    return Distance(np.abs(q - p).sum() / 2, noise_of(p) / 2, 1.0, live.n, reference.n)
 
 
 @signal
@@ -80,7 +80,7 @@ def linf(live: ColumnCounts, reference: ColumnCounts) -> Distance:
     """Largest |p - q| of any bin, in [0, 1] (Breck et al. 2019)."""
     q, p = shares(live, reference)
     spread = np.sqrt(2 * np.log(2 * len(p)) * (p * (1 - p)).max())
-    return Distance(np.abs(q - p).max(), min(spread, _noise(p) / 2), 1.0, live.n, reference.n)
+    return Distance(np.abs(q - p).max(), min(spread, noise_of(p) / 2), 1.0, live.n, reference.n)
 
 
 @signal

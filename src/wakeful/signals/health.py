@@ -9,6 +9,7 @@ import numpy as np
 
 from wakeful.bins import Floats, Ints
 from wakeful.evidence import Distance, Ratio, Share
+from wakeful.signals.distances import noise_of
 from wakeful.signals.signal import signal
 from wakeful.views import BinaryOutcomes
 
@@ -34,9 +35,8 @@ def holdout_d1(live: BinaryOutcomes) -> Distance:
     rest, held_out = _flagged(live)
     n, m = float(held_out.sum()), float(rest.sum())
     p = (rest + held_out) / max(n + m, 1.0)
-    spread = float(np.sqrt(2 * p * (1 - p) / np.pi).sum())
     distance = np.abs(held_out / max(n, 1.0) - rest / max(m, 1.0)).sum()
-    return Distance(float(distance), spread, 2.0, n, m)
+    return Distance(float(distance), noise_of(p), 2.0, n, m)
 
 
 def _flagged(live: BinaryOutcomes) -> np.ndarray:
