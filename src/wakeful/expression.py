@@ -32,7 +32,7 @@ __all__ = [
     "keys_of",
     "leaves_of",
     "on_reference",
-    "sources_of",
+    "pasts_of",
 ]
 
 
@@ -44,11 +44,29 @@ class Key(NamedTuple):
 
 
 class Element(NamedTuple):
-    """One element of a comparison: the trees of both sides, asked of one column and slice alone."""
+    """One element of a comparison, made once and judged in every window.
+
+    Attributes:
+        key: its column and slice.
+        live, other: the trees of both sides, asked of that alone.
+        expected: the live side, asked of the reference.
+        pasts: how long ago the windows ended that it is compared with.
+        is_paired: both sides are asked of the same rows, which may err together.
+    """
 
     key: Key
     live: Node
     other: Node
+    expected: Node
+    pasts: frozenset[str]
+    is_paired: bool
+
+    @classmethod
+    def at(cls, key: Key, left: Node, right: Node) -> Element:
+        """The element of both sides that belongs to a key."""
+        live, other = at_element(left, key), at_element(right, key)
+        is_paired = bool(sources_of(live) & sources_of(other))
+        return cls(key, live, other, on_reference(live), pasts_of(live, other), is_paired)
 
 
 class Leaf(NamedTuple):
@@ -159,6 +177,12 @@ def at_element(node: Node, key: Key) -> Node:
 def sources_of(node: Node) -> set[tuple[bool, str]]:
     """The rows that a tree is asked of: whether of the reference, and how long ago."""
     return {(leaf.of_reference, leaf.ago) for leaf in leaves_of(node)}
+
+
+def pasts_of(*nodes: Node) -> frozenset[str]:
+    """How long ago the windows ended that trees ask of, or compare with."""
+    leaves = (leaf for node in nodes for leaf in leaves_of(node))
+    return frozenset(past for leaf in leaves for past in (leaf.ago, leaf.against) if past)
 
 
 def on_reference(node: Node) -> Node:
@@ -318,7 +342,7 @@ class Comparison:
         """Every element that is compared: a column and a slice."""
         live, other = self.live
         keys = keys_of(self.left, self.right)
-        return tuple(Element(key, at_element(live, key), at_element(other, key)) for key in keys)
+        return tuple(Element.at(key, live, other) for key in keys)
 
     @property
     def direction(self) -> str:

@@ -18,7 +18,7 @@ from wakeful.counting import Batch, Derivation, RowBatch, count
 from wakeful.counts import Counts
 from wakeful.errors import CheckError, DataError, SignalError, UnknownName
 from wakeful.explain import Cause, explain
-from wakeful.expression import Bound, Comparison, leaves_of
+from wakeful.expression import Bound, Comparison, pasts_of
 from wakeful.question import Live
 from wakeful.reference import Reference
 from wakeful.verdicts import Verdict, Window
@@ -302,8 +302,7 @@ class Monitor:
 
 def agos(assertions: Iterable[Assertion]) -> set[str]:
     """How long ago the windows ended that assertions compare with."""
-    sides = [side for one in assertions for side in (one.comparison.left, one.comparison.right)]
-    return {ago for side in sides for leaf in leaves_of(side) for ago in (leaf.ago, leaf.against)} - {""}
+    return {past for one in assertions for past in pasts_of(one.comparison.left, one.comparison.right)}
 
 
 def _elements(comparison: Comparison) -> int:

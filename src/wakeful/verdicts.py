@@ -25,8 +25,6 @@ from wakeful.expression import (
     divisors_of,
     keys_of,
     leaves_of,
-    on_reference,
-    sources_of,
 )
 from wakeful.reference import Dispersion, Reference
 from wakeful.signals.signal import View
@@ -221,7 +219,7 @@ class Window:
 
     def _gap(self, one: Element, live: Estimate, other: Estimate) -> Estimate:
         """The live side minus the other."""
-        if sources_of(one.live) & sources_of(one.other):
+        if one.is_paired:
             return self.combined(Op("-", (one.live, one.other)))
         value = live.value - other.value  # of different rows: their errors are independent
         below = math.hypot(live.value - live.low, other.high - other.value)
@@ -258,15 +256,13 @@ class Window:
         excess = gap.low if symbol in ("<=", "<") else -gap.high if symbol in (">=", ">") else max(gap.low, -gap.high)
         if live.n < min_n:
             verdict, excess = "unsure" if verdict == "fail" else verdict, -math.inf
-        expected = on_reference(one.live)
-        reference = calculate(expected, {leaf: self.estimate(leaf).value for leaf in leaves_of(expected)})
+        reference = calculate(one.expected, {leaf: self.estimate(leaf).value for leaf in leaves_of(one.expected)})
         column = next(leaves_of(one.live)).columns
         judgement = Judgement(
             column[0] if column else None, one.key.part, verdict, live.value, live.low, live.high,
             live.n, other.value, reference, live.noise, excess, "",
         )  # fmt: skip
-        leaves = (*leaves_of(one.live), *leaves_of(one.other))
-        unknown = {ago for leaf in leaves for ago in (leaf.ago, leaf.against)} - {"", *self.past}
+        unknown = one.pasts - self.past.keys()
         if unknown:
             text = f"nothing is known of {', '.join(sorted(unknown))} ago; wakeful replay looks back, as far as it goes"
             return judgement._replace(message=f"{_subject(judgement, one.live)}: {text}")
