@@ -214,12 +214,13 @@ def refuse_text(schema: Any, **roles: str | None) -> None:
 
 
 def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """The function of every item, in their order, computed by as many threads as there are cores.
+    """The function of every item, in their order, computed by a thread for every other core.
 
-    numpy lets go of the interpreter while it calculates. At most two items a thread wait at a time, so
-    memory stays flat. Where the items end in an error, the results of those before it come first.
+    The other cores read and decode the next items. numpy lets go of the interpreter while it calculates. At
+    most two items a thread wait at a time, so memory stays flat. Where the items end in an error, the results
+    of those before it come first.
     """
-    workers = os.cpu_count() or 1
+    workers = max(1, (os.cpu_count() or 1) // 2)
     broken: Exception | None = None
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[_Result]] = deque()
