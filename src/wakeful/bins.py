@@ -332,6 +332,14 @@ class CategoryBins:
         known = {(type(value), value): place for place, value in enumerate(self.categories)}
         return known | {(type(value), value): len(self.categories) for value in self.tail}
 
+    @cached_property
+    def cells_of(self) -> dict[type, dict[Category | None, int]]:
+        """Cell of each known value by its type, and of None, which is missing."""
+        found: dict[type, dict[Category | None, int]] = {kind: {None: self.size} for kind in self.types}
+        for (kind, value), at in self.index.items():
+            found[kind][value] = at
+        return found
+
     @property
     def is_boolean(self) -> bool:
         """Whether the values are true and false, which may also come as 1 and 0."""

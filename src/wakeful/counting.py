@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -51,20 +52,35 @@ class Batch(Protocol):
 
 
 class RowBatch:
-    """A batch made of rows: one mapping per row, from column name to Python value."""
+    """A batch made of rows: one mapping per row, from column name to Python value.
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    Args:
+        rows: the mappings; they may have different columns.
+        columns: columns beside them, a value per row each; they go before columns of the rows.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Sequence[Any]] | None = None) -> None:
         self._rows = rows
+        self._beside = columns or {}
+        self._columns = {**_columns(rows), **self._beside}
 
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def names(self) -> set[str]:
+        """Names of all columns."""
+        if self._columns.keys() != self._beside.keys():
+            return set(self._columns)
+        return set(self._beside).union(*self._rows)
+
     def has(self, name: str) -> bool:
         """Whether any row has that column."""
-        return any(name in row for row in self._rows)
+        return name in self._columns or any(name in row for row in self._rows)
 
-    def _column(self, name: str) -> list[Any]:
-        return [row.get(name) for row in self._rows]
+    def _column(self, name: str) -> Sequence[Any]:
+        found = self._columns.get(name)
+        return [row.get(name) for row in self._rows] if found is None else found
 
     def values(self, name: str) -> Sequence[Any]:
         """The column as numpy numbers where all that is there is numeric, else as a list, None where missing."""
@@ -91,8 +107,24 @@ class RowBatch:
         return encode_ids(self._column(name))
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """The rows themselves."""
-        return self._rows
+        """The rows themselves, with what stands beside them."""
+        if not self._beside:
+            return self._rows
+        beside = zip(*self._beside.values(), strict=True)
+        return [
+            {**row, **dict(zip(self._beside, more, strict=True))} for row, more in zip(self._rows, beside, strict=True)
+        ]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+    """The columns of rows that all have the same ones in the same order, which is fast to tell; else none."""
+    if not rows or not set(map(type, rows)) <= {dict}:
+        return {}
+    names = list(rows[0])
+    if list(chain.from_iterable(rows)) != names * len(rows):
+        return {}
+    values = list(chain.from_iterable(row.values() for row in rows))
+    return {name: values[at :: len(names)] for at, name in enumerate(names)}
 
 
 @np.errstate(over="ignore", invalid="ignore")  # numbers beyond all reason are clipped or invalid

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import numbers
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from wakeful.bins import CategoryBins, Floats, Ints
 __all__ = ["are_numbers", "clock_cells", "encode_categories", "encode_clock", "encode_numbers"]
 
 MISSING, INVALID = np.nan, np.inf
+_PLAIN = frozenset((float, int, bool, np.float64, np.float32, np.int64, np.int32, np.bool_))
+_PLAIN_OR_NONE = _PLAIN | {type(None)}
 _CLOCKS = {"hour": (3600, 0, 24), "weekday": (86_400, 3, 7), "hour_of_week": (3600, 72, 168)}  # s, first, cycle
 
 
@@ -25,6 +28,14 @@ def encode_numbers(values: Sequence[Any]) -> Floats:
     """Python values as float64, shape (n,); None and NaN are missing, what is no number is invalid."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         return values.astype(float)
+    kinds = set(map(type, values))
+    try:  # numpy would read texts as numbers, so only types that it takes as they are
+        if kinds <= _PLAIN:
+            return np.fromiter(values, dtype=float, count=len(values))
+        if kinds <= _PLAIN_OR_NONE:
+            return np.array(values, dtype=float)
+    except OverflowError:  # an int beyond float's range
+        pass
     return np.fromiter((_number(value) for value in values), dtype=float, count=len(values))
 
 
@@ -52,6 +63,9 @@ def _is_null(value: Any) -> bool:
 
 def encode_categories(values: Sequence[Any], bins: CategoryBins) -> Ints:
     """Python values as cells of ``bins``, shape (n,)."""
+    kind, *others = set(map(type, values)) - {type(None)} or {str}
+    if not others and kind in bins.cells_of:
+        return np.fromiter(map(bins.cells_of[kind].get, values, repeat(bins.unknown)), np.intp, len(values))
     return np.fromiter((_category(value, bins) for value in values), dtype=np.intp, count=len(values))
 
 
