@@ -87,7 +87,7 @@ def init(
         ),
     ] = None,
     holdout_share: Annotated[
-        float | None, typer.Option(metavar="X", help="Share of flagged rows that you hold out, such as 0.05.")
+        float | None, typer.Option(metavar="X", help="Share of flagged rows that the service holds out, such as 0.05.")
     ] = None,
     time: Annotated[
         str | None,

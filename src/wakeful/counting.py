@@ -52,17 +52,16 @@ class Batch(Protocol):
 
 
 class RowBatch:
-    """A batch made of rows: one mapping per row, from column name to Python value.
+    """A batch made of rows: one mapping per row, from column name to Python value; they may differ in columns."""
 
-    Args:
-        rows: the mappings; they may have different columns.
-        columns: columns beside them, a value per row each; they go before columns of the rows.
-    """
-
-    def __init__(self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Sequence[Any]] | None = None) -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = rows
-        self._beside = columns or {}
-        self._columns = {**_columns(rows), **self._beside}
+        self._beside: dict[str, Sequence[Any]] = {}
+        self._columns = _columns(rows)
+
+    def put(self, name: str, values: Sequence[Any]) -> None:
+        """Put a column beside the rows, or in place of theirs; a value per row."""
+        self._beside[name] = self._columns[name] = values
 
     def __len__(self) -> int:
         return len(self._rows)

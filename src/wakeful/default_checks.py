@@ -53,6 +53,7 @@ def monitor_file(reference: Reference, windows: list[Counts], source: str, holdo
     learnt = f"learnt from {reference.rows:,} rows of {source}"
     if reference.windows:
         learnt += f" in {reference.windows.number} windows (one a {reference.windows.unit})"
+    drawn = "" if holdout_share is None else f", holdout_share={holdout_share:g}"
     parts = [
         '"""' + f"What we fear of the model '{variable}', and how we notice.",
         "",
@@ -69,7 +70,7 @@ def monitor_file(reference: Reference, windows: list[Counts], source: str, holdo
         "",
         "import wakeful",
         "",
-        f'{variable} = wakeful.Monitor("reference.json")  # {learnt}',
+        f'{variable} = wakeful.Monitor("reference.json"{drawn})  # {learnt}',
     ]
     for title, checks in _sections(reference, windows, holdout_share):
         parts += ["", "", f"# {title[0]}", *(f"# {line}" for line in title[1:])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +76,7 @@ def start(data: object, roles: Roles, out: Path, holdout_share: float | None = N
             f"the holdout share must lie between 0 and 1, not {holdout_share:g}: of 100 flagged rows, 5 are 0.05."
         )
     if holdout_share is not None and roles.holdout is None:
-        raise DataError("a holdout share says nothing without a holdout column: give --holdout COLUMN, too.")
+        roles = replace(roles, holdout="holdout")  # which the service writes from now on
     learnt = learn_all(data, roles)
     out.mkdir(parents=True, exist_ok=True)
     reference, monitor = out / "reference.json", out / f"monitor_{identifier(roles.name)}.py"

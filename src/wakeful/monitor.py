@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,12 +21,19 @@ from wakeful.counts import Counts
 from wakeful.errors import CheckError, DataError, SignalError, UnknownName
 from wakeful.explain import Cause, explain
 from wakeful.expression import Bound, Comparison, pasts_of
+from wakeful.live.holdout import Decision, Holdout
 from wakeful.question import Live
 from wakeful.reference import Reference
 from wakeful.verdicts import Verdict, Window
 
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from wakeful.live.recorder import Recorder
+
 __all__ = ["Monitor", "Report"]
 
+_STARTING = threading.Lock()  # two first observations at once start one recorder
 STRICT_ERROR_RATE = 0.05  # a release gate decides once: 95% confidence, shared out over the values of an assert
 
 
@@ -78,13 +87,22 @@ class Monitor:
         reference: a Reference, or the path of its file; a relative path is looked up beside the file that
             makes the monitor.
         alarm_budget: how many false alarms the team can bear, such as ``1/90d``.
+        holdout_share: of flagged cases that ``decide`` lets through at random, so that their outcomes are seen.
+        holdout_salt: another salt draws other cases; the model's name without it.
 
     Raises:
         ReferenceFileError: the file is missing, damaged, or of an unknown version.
-        DataError: the alarm budget cannot be read.
+        DataError: the alarm budget or the holdout cannot be understood.
     """
 
-    def __init__(self, reference: Reference | str | os.PathLike[str], *, alarm_budget: str = "1/90d") -> None:
+    def __init__(
+        self,
+        reference: Reference | str | os.PathLike[str],
+        *,
+        alarm_budget: str = "1/90d",
+        holdout_share: float = 0.0,
+        holdout_salt: str | None = None,
+    ) -> None:
         self.alarm_budget = alarm_budget
         self.budget = AlarmBudget.parse(alarm_budget)
         self.path: Path | None = None
@@ -95,6 +113,13 @@ class Monitor:
                 self.path = Path(caller).parent / self.path
             reference = Reference.load(self.path)
         self.reference = reference
+        self.holdout = Holdout(holdout_share, reference.model.name if holdout_salt is None else holdout_salt)
+        if self.holdout.share and reference.model.holdout is None:
+            raise DataError(
+                f"holdout_share={holdout_share:g}, but the reference knows no holdout column, so nothing would count "
+                "it. Learn it again: wakeful init … --holdout-share SHARE"
+            )
+        self._recorder: Recorder | None = None
         self.checks: list[Check] = []
         self._derived: dict[str, _Derived] = {}
         self._assertions: dict[str, list[Assertion]] = {}
@@ -147,6 +172,117 @@ class Monitor:
     def derived(self) -> Mapping[str, Derivation]:
         """Functions of the derived columns, by name."""
         return self._derived
+
+    # In a service; see wakeful.live -----------------------------------------------------------------------------
+
+    def start(
+        self,
+        *,
+        counts: str | os.PathLike[str] | None = None,
+        log: Any = None,
+        version: str | None = None,
+        registry: CollectorRegistry | Literal["default"] | None = "default",
+        flush: float = 1.0,
+        buffer: int = 65_536,
+        series: int = 10_000,
+    ) -> None:
+        """Watch inside this service; the first observation does it by itself with these defaults.
+
+        Call it once, where the service is set up. What is raised here is wrong in every run; later on, nothing
+        is raised into the service.
+
+        Args:
+            counts: folder where the workers of the service share their counts; ``WAKEFUL_COUNTS`` without it,
+                else one in memory that the processes of this process group share.
+            log: where rows are written as Parquet: a folder, a bucket URL, or a ``wakeful.Log``; ``WAKEFUL_LOG``
+                without it, else nowhere.
+            version: label of the model's version; ``WAKEFUL_VERSION`` without it.
+            registry: of prometheus_client, on which the counts are exported: its default one, or None for no
+                export.
+            flush: seconds between two flushes; a process that is killed loses no more than one.
+            buffer: observations that may wait to be counted; more are dropped, and counted as such.
+            series: that may be exported.
+
+        Raises:
+            DataError: an option cannot be understood, or the export would have too many series.
+        """
+        from wakeful.live.service import start  # what only a service needs
+
+        self.must_derive()
+        self.stop()
+        self._recorder = start(
+            self.reference, self._derived, self.holdout, self.needed, counts=counts, log=log, version=version,
+            registry=registry, flush=flush, buffer=buffer, series=series,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Flush what waits and close the log; done by itself when the process ends."""
+        if self._recorder is not None:
+            self._recorder.stop()
+
+    @property
+    def _watching(self) -> Recorder:
+        """The recorder; never raises."""
+        if self._recorder is None:
+            from wakeful.live.service import start_quietly
+
+            with _STARTING:
+                if self._recorder is None:
+                    self._recorder = start_quietly(self.reference, self._derived, self.holdout, self.needed)
+        return self._recorder
+
+    def observe(
+        self,
+        features: Mapping[str, Any],
+        *,
+        score: object = None,
+        id: object = None,
+        decision: object = None,
+        time: float | datetime | None = None,
+    ) -> None:
+        """Count, and log, one answer of the model; takes about a microsecond, never raises, never waits.
+
+        Args:
+            features: a value per column, as the model got them; copied, so that it may be changed afterwards.
+            score: the model's answer: a score, a class or a number.
+            id: of the case.
+            decision: whether the case is flagged, where the threshold does not say it.
+            time: when it happened, in seconds since 1970 or as a datetime; now without it.
+        """
+        (self._recorder or self._watching).observe(features, score, id, decision, time)
+
+    def observe_batch(self, data: object, *, score: Sequence[Any] | None = None) -> None:
+        """Count, and log, many answers at once; never raises.
+
+        Args:
+            data: a data frame (pandas, Polars, PyArrow, DuckDB), an Arrow stream, a dict from column name to
+                values, or a numpy array of shape (rows, features) with the reference's input columns in order.
+            score: the model's answers, where they are no column of the data, shape (rows,).
+        """
+        from wakeful.live.tables import snapshot
+
+        recorder = self._recorder or self._watching
+        try:
+            recorder.observe_table(snapshot(self.reference.model, data, score))
+        except Exception as error:
+            recorder.refuse(f"a batch cannot be read: {error}")
+
+    def decide(self, id: object, score: object) -> Decision:
+        """What to do with a case: flagged by its score, held out by its id, and so to act on or not; never raises.
+
+        The same id is always decided alike, in every process and in every replay.
+        """
+        return self.holdout.decide(id, score, self.reference.model.threshold)
+
+    def outcome(self, id: object, label: object, *, time: float | datetime | None = None) -> None:
+        """Report the true outcome of a case, whenever it is known, from any process; never raises, never waits.
+
+        Args:
+            id: of the case, as in ``observe``.
+            label: the outcome.
+            time: when it became known; now without it.
+        """
+        (self._recorder or self._watching).outcome(id, label, time)
 
     @property
     def live(self) -> Live:

@@ -1,0 +1,422 @@
+"""What watches inside a service: takes observations from any thread, counts them in one of its own.
+
+The caller pays for one copy of a dict and one append. A daemon thread counts and logs what has come, in batches,
+once per flush interval. Whatever happens here, nothing is raised into the caller, and nothing waits: a full
+buffer drops, and every loss is counted, so that seen = counted + dropped.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+
+from wakeful.counting import Batch, Derivation, RowBatch, count
+from wakeful.counts import Counts, Layout
+from wakeful.live import endings
+from wakeful.live.holdout import Holdout
+from wakeful.live.meters import COUNTERS, GAUGES
+from wakeful.live.slots import Identity, Slot
+
+__all__ = ["Journal", "Recorder", "Settings"]
+
+_CHUNK = 4096  # observations counted at once: enough that numpy's calls cost little, few enough for the caches
+_BYTES = 128 * 2**20  # of observations that wait
+_FIRST = 1024  # observations that may wait until their size is known
+_SAMPLE = 8  # of them whose size is looked at
+_TICK = 0.05  # s between such looks while there is traffic
+_IDLE = 0.25  # s between looks while there is none
+_HURRY = 0.01  # s between looks once the process is about to end
+_PATIENCE = 5.0  # s that the end of a process waits for the last flush
+_NEW_NAMES = 20  # unknown columns that are told by name, once each
+
+Time: TypeAlias = "float | dt.datetime"  # seconds since 1970, or a datetime
+Observation: TypeAlias = "tuple[dict[str, Any], Any, Any, Any, Time]"  # features, score, id, decision, when
+
+_log = logging.getLogger("wakeful")
+
+
+class Journal(Protocol):
+    """Where rows and outcomes are written, if anywhere."""
+
+    rows: int
+    lost: int
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take observations; never blocks on a network, never raises."""
+
+    def write_outcomes(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take outcomes."""
+
+    def close(self, timeout: float) -> None:
+        """Publish what is open."""
+
+
+class Settings(NamedTuple):
+    """How a service is watched.
+
+    Attributes:
+        folder: where workers share their counts.
+        version: label of the model's version.
+        flush: seconds between two flushes.
+        buffer: observations that may wait to be counted.
+        journal: makes the log of this process; None without a log.
+    """
+
+    folder: Callable[[], Path]
+    version: str = ""
+    flush: float = 1.0
+    buffer: int = 65_536
+    journal: Callable[[], Journal] | None = None
+
+
+class Recorder:
+    """Watches one model inside a service.
+
+    Args:
+        layout: which count stands where.
+        derived: functions of the derived columns, by name.
+        holdout: which flagged cases are held out.
+        known: columns that the reference knows; None where any may be asked for.
+        settings: how.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        derived: Mapping[str, Derivation],
+        holdout: Holdout,
+        known: Collection[str] | None,
+        settings: Settings,
+    ) -> None:
+        self.layout = layout
+        self.settings = settings
+        self.identity = Identity(
+            layout.model.name, layout.fingerprint, layout.size + len(COUNTERS), len(GAUGES), settings.version
+        )
+        self._derived = derived
+        self._holdout = holdout
+        self._known = None if known is None else frozenset(known)
+        self._told: set[str] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        """A fresh start, in this process."""
+        self._pending: deque[Observation] = deque()
+        self._tables: deque[Batch] = deque()
+        self._outcomes: deque[tuple[Any, Any, Time]] = deque()
+        self._limit = min(self.settings.buffer, _FIRST)
+        self._new = np.zeros(self.identity.counters)  # what no slot has yet
+        self._refused = dict.fromkeys(("dropped_full", "invalid"), 0)
+        self._refusing = threading.Lock()
+        self._flushing = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._slot: Slot | None = None
+        self._journal: Journal | None = None
+        self._logged = (0, 0)
+        self._hurry = self._stopped = False
+        self._complained: set[str] = set()
+
+    # In the caller's thread ------------------------------------------------------------------------------------
+
+    def observe(self, features: Mapping[str, Any], score: Any, id: Any, decision: Any, at: Time | None) -> None:
+        """Take one observation; never raises, never waits."""
+        pending = self._pending
+        try:
+            if len(pending) >= self._limit and len(pending) >= self._fit():
+                self._refuse("dropped_full")
+                return
+            pending.append((dict(features), score, id, decision, time.time() if at is None else at))
+        except Exception:  # no mapping, or a hostile one
+            self._refuse("invalid")
+        if self._thread is None:
+            self._start()
+
+    def observe_table(self, batches: Sequence[Batch]) -> None:
+        """Take a whole table that nobody will change; never raises, never waits. A large one needs an empty buffer."""
+        rows = sum(map(len, batches))
+        waiting = sum(map(len, list(self._tables)))
+        if waiting and waiting + rows > self.settings.buffer:
+            self._refuse("dropped_full", rows)
+        else:
+            self._tables.extend(batches)
+        if self._thread is None:
+            self._start()
+
+    def outcome(self, id: Any, label: Any, at: Time | None) -> None:
+        """Take one outcome; never raises, never waits."""
+        if len(self._outcomes) >= self.settings.buffer:
+            self._refuse("dropped_full")
+            return
+        self._outcomes.append((id, label, time.time() if at is None else at))
+        if self._thread is None:
+            self._start()
+
+    def refuse(self, what: str) -> None:
+        """Count something that is no observation at all, and say so once."""
+        self._refuse("invalid")
+        self._complain("invalid", what)
+        if self._thread is None:
+            self._start()
+
+    def _refuse(self, why: str, number: int = 1) -> None:
+        with self._refusing:
+            self._refused[why] += number
+
+    def _start(self) -> None:
+        with self._refusing:
+            if self._thread is not None or self._stopped:
+                return
+            thread = threading.Thread(target=self._run, name="wakeful", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is ending, or there are too many threads: flushed at the end
+                return
+            self._thread = thread
+        endings.watch(self)
+
+    # In the recorder's own thread ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        following = time.monotonic() + self.settings.flush
+        while not self._stopped:
+            try:
+                self._wake.wait(_HURRY if self._hurry else _TICK if self._pending else _IDLE)
+                self._wake.clear()
+                self._fit()
+                if self._hurry or time.monotonic() >= following:
+                    self.flush()
+                    following = time.monotonic() + self.settings.flush
+                elif len(self._pending) >= _CHUNK:
+                    with self._flushing:
+                        self._take_pending()
+            except BaseException as error:  # a derived column may raise anything; the thread has to live on
+                self._complain("error", f"cannot flush: {type(error).__name__}")
+
+    def _fit(self) -> int:
+        """Let so many observations wait as fit into memory, judged by the latest ones; returns how many."""
+        try:
+            sizes = [_size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, len(self._pending)))]
+        except IndexError:  # another thread took them
+            sizes = []
+        fitting = _BYTES * len(sizes) // (sum(sizes) + 1) if sizes else _FIRST  # the next ones may be large
+        self._limit = min(max(fitting, 1), self.settings.buffer)
+        return self._limit
+
+    def flush(self, patience: float = -1) -> bool:
+        """Count what has come and share it; False where another flush did not end within ``patience`` seconds."""
+        if not self._flushing.acquire(timeout=patience):
+            return False
+        try:
+            began = time.perf_counter()
+            self._take_refusals()
+            self._take_pending()
+            self._take_outcomes()
+            self._meter("flushes", 1)
+            self._meter("flush_seconds", time.perf_counter() - began)
+            self._share()
+        finally:
+            self._flushing.release()
+        return True
+
+    def _take_refusals(self) -> None:
+        with self._refusing:
+            refused, self._refused = self._refused, dict.fromkeys(self._refused, 0)
+        for why, number in refused.items():
+            self._meter(why, number)
+            self._meter("seen", number)
+
+    def _take_pending(self) -> None:
+        for some in _chunks(self._pending):
+            self._meter("seen", len(some))
+            self._count(some)
+        while self._tables:
+            batch = self._tables.popleft()
+            rows = len(batch)
+            self._meter("seen", rows)
+            try:
+                self._add(count(self.layout, batch, self._derived))
+                self._write(batch)
+            except BaseException as error:
+                self._meter("dropped_error", rows)
+                self._complain("error", f"a table of {rows:,} rows could not be counted: {type(error).__name__}")
+
+    def _count(self, some: Sequence[Observation]) -> None:
+        """Count observations; those that cannot be counted are found by halving, and dropped."""
+        try:
+            batch = self._batch(some)
+            counts = count(self.layout, batch, self._derived)
+        except BaseException as error:
+            if len(some) > 1:
+                self._count(some[: len(some) // 2])
+                self._count(some[len(some) // 2 :])
+                return
+            self._meter("dropped_error", 1)
+            self._complain("error", f"an observation could not be counted: {type(error).__name__}")
+            return
+        self._add(counts)
+        self._look_for_new(batch)
+        self._write(batch)
+
+    def _batch(self, some: Sequence[Observation]) -> RowBatch:
+        """Observations with what is said beside their features, in the reference's names."""
+        model = self.layout.model
+        batch = RowBatch([one[0] for one in some])
+        for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3):
+            said = [one[place] for one in some]
+            if name is not None and said.count(None) < len(said):
+                batch.put(name, said)
+        if model.time is not None and not batch.has(model.time):
+            batch.put(model.time, [_moment(one[4]) for one in some])
+        if model.holdout is not None and self._holdout.share and not batch.has(model.holdout):
+            flagged = flags(self.layout, batch)
+            held = [bool(flag) and self._holdout.draws(one[2]) for flag, one in zip(flagged, some, strict=True)]
+            batch.put(model.holdout, held)
+        return batch
+
+    def _look_for_new(self, batch: RowBatch) -> None:
+        if self._known is None:
+            return
+        new = batch.names - self._known
+        if new:
+            self._meter("unexpected", sum(1 for row in batch.rows() if not new.isdisjoint(row)))
+            for name in sorted(map(_shown, new - self._told))[: max(0, _NEW_NAMES - len(self._told))]:
+                self._told.add(name)
+                _log.warning("%s: column %s is not in the reference; it is not counted.", self.identity.model, name)
+
+    def _add(self, counts: Counts) -> None:
+        self._new[: self.layout.size] += counts.vector
+        self._meter("counted", counts.rows)
+
+    def _meter(self, name: str, number: float) -> None:
+        self._new[self.layout.size + _PLACES[name]] += number
+
+    def _write(self, batch: Batch) -> None:
+        if self.settings.journal is not None:
+            self._open_journal().write(batch.rows())
+
+    def _take_outcomes(self) -> None:
+        some = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        if not some:
+            return
+        self._meter("outcomes", len(some))
+        if self.settings.journal is not None:
+            rows = [{"id": id, "label": label, "at": at} for id, label, at in some]
+            self._open_journal().write_outcomes(rows)
+
+    def _open_journal(self) -> Journal:
+        if self._journal is None:
+            assert self.settings.journal is not None
+            self._journal = self.settings.journal()
+        return self._journal
+
+    def _share(self) -> None:
+        """Add to this worker's slot what it does not have yet; where that fails, the next flush tries again."""
+        if self._journal is not None:
+            now = self._journal.rows, self._journal.lost
+            self._meter("log_rows", now[0] - self._logged[0])
+            self._meter("log_lost", now[1] - self._logged[1])
+            self._logged = now
+        gauges = {"buffer_rows": len(self._pending), "buffer_capacity": self.settings.buffer, "last_flush": time.time()}
+        try:
+            if self._slot is not None and self._slot.is_lost():
+                self._slot.close()
+                self._slot = None
+            if self._slot is None:
+                self._slot = Slot.claim(self.settings.folder(), self.identity)
+            self._slot.add(self._new, np.array([gauges[name] for name in GAUGES]))
+        except OSError as error:
+            self._meter("flush_failures", 1)
+            self._complain("share", f"counts cannot be shared for now: {error}")
+            return
+        self._new = np.zeros(self.identity.counters)
+        self._complained.discard("share")
+
+    def _complain(self, about: str, what: str) -> None:
+        """Say it once, until it has worked again."""
+        if about not in self._complained:
+            self._complained.add(about)
+            _log.warning("%s: %s", self.identity.model, what)
+
+    # The end ---------------------------------------------------------------------------------------------------
+
+    def hurry(self) -> None:
+        """Flush as often as can be: the process is about to end."""
+        self._hurry = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Flush, close the log, and give the slot back; a new observation begins anew."""
+        self._stopped = True
+        self._wake.set()
+        if not self.flush(_PATIENCE):
+            return
+        with self._flushing:
+            if self._journal is not None:
+                self._journal.close(_PATIENCE)
+                self._share()
+            if self._slot is not None:
+                self._slot.close()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+        self._journal = self._slot = self._thread = None
+        self._logged, self._stopped = (0, 0), False
+
+    def forked(self) -> None:
+        """Begin anew in a forked child: what waits, the slot and the log are the parent's."""
+        if self._slot is not None:
+            self._slot.abandon()
+        self._begin()
+
+
+_PLACES = {name: place for place, name in enumerate(COUNTERS)}
+
+
+def flags(layout: Layout, batch: Batch) -> Any:
+    """Whether the model flags each row, shape (n,): by its decision where it is known, else by the threshold."""
+    model = layout.model
+    scores = batch.numbers(model.score.source) if batch.has(model.score.source) else np.full(len(batch), np.nan)
+    flagged = np.zeros(len(batch), dtype=bool) if model.threshold is None else scores >= model.threshold
+    flagged &= np.isfinite(scores)
+    if model.decision is not None and batch.has(model.decision):
+        said = batch.numbers(model.decision)
+        flagged = np.where(np.isin(said, (0.0, 1.0)), said == 1.0, flagged)
+    return flagged
+
+
+def _chunks(pending: deque[Observation]) -> Iterator[list[Observation]]:
+    """What waits now, in parts that are counted at once."""
+    waiting = len(pending)
+    while waiting > 0:
+        some = [pending.popleft() for _ in range(min(waiting, _CHUNK))]
+        waiting -= len(some)
+        yield some
+
+
+def _size(features: Mapping[str, Any]) -> int:
+    """Bytes of an observation, about; hostile ones count as large."""
+    try:
+        return sum(map(sys.getsizeof, features.values()))
+    except BaseException:
+        return 2**20
+
+
+def _shown(name: object) -> str:
+    return repr(name)[:80] if isinstance(name, str) else f"of type {type(name).__name__}"
+
+
+def _moment(at: Any) -> dt.datetime | None:
+    try:
+        return at if isinstance(at, dt.datetime) else dt.datetime.fromtimestamp(at, dt.UTC)
+    except Exception:  # no number, or no date
+        return None
