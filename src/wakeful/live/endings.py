@@ -1,8 +1,9 @@
 """The ends of a process: what has to be flushed before it exits, and what a forked child must not share.
 
-A normal exit and SIGTERM flush. SIGTERM is caught only where nobody else does: afterwards the process dies of it
-as it would have. Children of ``multiprocessing`` (and of Celery's billiard) leave without Python's own exit, so
-they are told as well.
+A normal exit and SIGTERM flush. Where nobody else catches SIGTERM, the process dies of it afterwards as it would
+have. Where a server does, it goes on serving for a while and may then die without Python's own exit (uvicorn
+does), so from then on flushes follow each other closely. Children of ``multiprocessing`` (and of Celery's
+billiard) leave without Python's own exit, too.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import signal
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 __all__ = ["watch"]
 
@@ -24,6 +26,9 @@ class Ending(Protocol):
 
     def stop(self) -> None:
         """Flush and close."""
+
+    def hurry(self) -> None:
+        """Flush as often as can be."""
 
     def forked(self) -> None:
         """Begin anew, in a child process."""
@@ -54,8 +59,11 @@ def _catch_sigterm() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     try:
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        before = signal.getsignal(signal.SIGTERM)
+        if before is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _on_sigterm)
+        elif callable(before) and before is not _on_sigterm and not isinstance(before, _Hurry):
+            signal.signal(signal.SIGTERM, _Hurry(before))
     except (ValueError, OSError):  # an embedded interpreter, which owns its signals
         pass
 
@@ -64,6 +72,18 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     _stop_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+
+
+class _Hurry:
+    """A server's own handler, with ours before it."""
+
+    def __init__(self, before: Callable[[int, FrameType | None], Any]) -> None:
+        self.before = before
+
+    def __call__(self, number: int, frame: FrameType | None) -> Any:
+        for one in list(_watching):
+            one.hurry()
+        return self.before(number, frame)
 
 
 def _stop_all() -> None:

@@ -7,15 +7,13 @@ buffer drops, and every loss is counted, so that seen = counted + dropped.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +22,7 @@ from wakeful.counts import Counts, Layout
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
 from wakeful.live.meters import COUNTERS, GAUGES
+from wakeful.live.observations import Observation, Outcome, Row, Time, batch_of, logged, rows_of_table, seconds, size
 from wakeful.live.slots import Identity, Slot
 
 __all__ = ["Journal", "Recorder", "Settings"]
@@ -38,9 +37,6 @@ _HURRY = 0.01  # s between looks once the process is about to end
 _PATIENCE = 5.0  # s that the end of a process waits for the last flush
 _NEW_NAMES = 20  # unknown columns that are told by name, once each
 
-Time: TypeAlias = "float | dt.datetime"  # seconds since 1970, or a datetime
-Observation: TypeAlias = "tuple[dict[str, Any], Any, Any, Any, Time]"  # features, score, id, decision, when
-
 _log = logging.getLogger("wakeful")
 
 
@@ -50,11 +46,11 @@ class Journal(Protocol):
     rows: int
     lost: int
 
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take observations; never blocks on a network, never raises."""
+    def write(self, rows: Sequence[Row]) -> None:
+        """Take predictions; never waits for a network, never raises."""
 
-    def write_outcomes(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take outcomes."""
+    def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Take outcomes, likewise."""
 
     def close(self, timeout: float) -> None:
         """Publish what is open."""
@@ -205,7 +201,7 @@ class Recorder:
     def _fit(self) -> int:
         """Let so many observations wait as fit into memory, judged by the latest ones; returns how many."""
         try:
-            sizes = [_size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, len(self._pending)))]
+            sizes = [size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, len(self._pending)))]
         except IndexError:  # another thread took them
             sizes = []
         fitting = _BYTES * len(sizes) // (sum(sizes) + 1) if sizes else _FIRST  # the next ones may be large
@@ -245,7 +241,8 @@ class Recorder:
             self._meter("seen", rows)
             try:
                 self._add(count(self.layout, batch, self._derived))
-                self._write(batch)
+                if self.settings.journal is not None:
+                    self._open_journal().write(rows_of_table(self.layout, batch))
             except BaseException as error:
                 self._meter("dropped_error", rows)
                 self._complain("error", f"a table of {rows:,} rows could not be counted: {type(error).__name__}")
@@ -253,7 +250,7 @@ class Recorder:
     def _count(self, some: Sequence[Observation]) -> None:
         """Count observations; those that cannot be counted are found by halving, and dropped."""
         try:
-            batch = self._batch(some)
+            batch = batch_of(self.layout, some, self._holdout)
             counts = count(self.layout, batch, self._derived)
         except BaseException as error:
             if len(some) > 1:
@@ -264,32 +261,22 @@ class Recorder:
             self._complain("error", f"an observation could not be counted: {type(error).__name__}")
             return
         self._add(counts)
-        self._look_for_new(batch)
-        self._write(batch)
+        try:
+            self._look_for_new(batch, some)
+            if self.settings.journal is not None:
+                self._open_journal().write(logged(self.layout, some, batch))
+        except BaseException as error:  # hostile names, or a log that cannot be opened: they are counted all the same
+            self._meter("log_lost", 0 if self.settings.journal is None else len(some))
+            self._complain("log", f"observations could not be logged: {type(error).__name__}: {error}"[:500])
 
-    def _batch(self, some: Sequence[Observation]) -> RowBatch:
-        """Observations with what is said beside their features, in the reference's names."""
-        model = self.layout.model
-        batch = RowBatch([one[0] for one in some])
-        for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3):
-            said = [one[place] for one in some]
-            if name is not None and said.count(None) < len(said):
-                batch.put(name, said)
-        if model.time is not None and not batch.has(model.time):
-            batch.put(model.time, [_moment(one[4]) for one in some])
-        if model.holdout is not None and self._holdout.share and not batch.has(model.holdout):
-            flagged = flags(self.layout, batch)
-            held = [bool(flag) and self._holdout.draws(one[2]) for flag, one in zip(flagged, some, strict=True)]
-            batch.put(model.holdout, held)
-        return batch
-
-    def _look_for_new(self, batch: RowBatch) -> None:
-        if self._known is None:
+    def _look_for_new(self, batch: RowBatch, some: Sequence[Observation]) -> None:
+        """Count observations with columns that the reference does not know, and say the name of each once."""
+        new = set() if self._known is None else batch.names - self._known
+        if not new:
             return
-        new = batch.names - self._known
-        if new:
-            self._meter("unexpected", sum(1 for row in batch.rows() if not new.isdisjoint(row)))
-            for name in sorted(map(_shown, new - self._told))[: max(0, _NEW_NAMES - len(self._told))]:
+        self._meter("unexpected", sum(not new.isdisjoint(one[0]) for one in some))
+        for name in sorted({_shown(one) for one in new} - self._told):
+            if len(self._told) < _NEW_NAMES:
                 self._told.add(name)
                 _log.warning("%s: column %s is not in the reference; it is not counted.", self.identity.model, name)
 
@@ -300,18 +287,13 @@ class Recorder:
     def _meter(self, name: str, number: float) -> None:
         self._new[self.layout.size + _PLACES[name]] += number
 
-    def _write(self, batch: Batch) -> None:
-        if self.settings.journal is not None:
-            self._open_journal().write(batch.rows())
-
     def _take_outcomes(self) -> None:
         some = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
         if not some:
             return
         self._meter("outcomes", len(some))
         if self.settings.journal is not None:
-            rows = [{"id": id, "label": label, "at": at} for id, label, at in some]
-            self._open_journal().write_outcomes(rows)
+            self._open_journal().write_outcomes([Outcome(id, label, seconds(at)) for id, label, at in some])
 
     def _open_journal(self) -> Journal:
         if self._journal is None:
@@ -382,18 +364,6 @@ class Recorder:
 _PLACES = {name: place for place, name in enumerate(COUNTERS)}
 
 
-def flags(layout: Layout, batch: Batch) -> Any:
-    """Whether the model flags each row, shape (n,): by its decision where it is known, else by the threshold."""
-    model = layout.model
-    scores = batch.numbers(model.score.source) if batch.has(model.score.source) else np.full(len(batch), np.nan)
-    flagged = np.zeros(len(batch), dtype=bool) if model.threshold is None else scores >= model.threshold
-    flagged &= np.isfinite(scores)
-    if model.decision is not None and batch.has(model.decision):
-        said = batch.numbers(model.decision)
-        flagged = np.where(np.isin(said, (0.0, 1.0)), said == 1.0, flagged)
-    return flagged
-
-
 def _chunks(pending: deque[Observation]) -> Iterator[list[Observation]]:
     """What waits now, in parts that are counted at once."""
     waiting = len(pending)
@@ -403,20 +373,5 @@ def _chunks(pending: deque[Observation]) -> Iterator[list[Observation]]:
         yield some
 
 
-def _size(features: Mapping[str, Any]) -> int:
-    """Bytes of an observation, about; hostile ones count as large."""
-    try:
-        return sum(map(sys.getsizeof, features.values()))
-    except BaseException:
-        return 2**20
-
-
 def _shown(name: object) -> str:
     return repr(name)[:80] if isinstance(name, str) else f"of type {type(name).__name__}"
-
-
-def _moment(at: Any) -> dt.datetime | None:
-    try:
-        return at if isinstance(at, dt.datetime) else dt.datetime.fromtimestamp(at, dt.UTC)
-    except Exception:  # no number, or no date
-        return None

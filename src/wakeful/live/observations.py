@@ -1,0 +1,136 @@
+"""Observations as a service hands them over -> a batch that can be counted, and rows that can be logged."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from wakeful.bins import NumericBins
+from wakeful.counting import Batch, RowBatch
+from wakeful.counts import Layout
+from wakeful.live.holdout import Holdout
+
+__all__ = ["Observation", "Outcome", "Row", "Time", "batch_of", "logged", "rows_of_table", "seconds", "size"]
+
+Time: TypeAlias = "float | dt.datetime"  # seconds since 1970, or a datetime
+Observation: TypeAlias = "tuple[dict[str, Any], Any, Any, Any, Time]"  # features, score, id, decision, when
+
+
+class Row(NamedTuple):
+    """One prediction, as it is logged.
+
+    Attributes:
+        features: as the service sent them, by name.
+        score: the model's answer.
+        observed_at: seconds since 1970.
+        id: the identifier; None where the service gave none.
+        flagged: whether the model flags it; None where no threshold and no decision tells.
+        holdout: whether it was let through at random; None where nobody was drawn.
+    """
+
+    features: Mapping[str, Any]
+    score: Any
+    observed_at: float
+    id: Any = None
+    flagged: bool | None = None
+    holdout: bool | None = None
+
+
+class Outcome(NamedTuple):
+    """What became of one prediction: its id, the true result, when it was told (seconds since 1970)."""
+
+    id: Any
+    label: Any
+    at: float
+
+
+def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout) -> RowBatch:
+    """Observations as a batch: what is said beside the features has the names of the reference's columns."""
+    model = layout.model
+    batch = RowBatch([one[0] for one in some])
+    for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3):
+        said = [one[place] for one in some]
+        if name is not None and any(value is not None for value in said):
+            batch.put(name, said)
+    if model.time is not None and not batch.has(model.time):
+        batch.put(model.time, [_moment(one[4]) for one in some])
+    if model.holdout is not None and holdout.share and not batch.has(model.holdout):
+        flagged = _flags(layout, batch)
+        held = [bool(flag) and holdout.draws(one[2]) for flag, one in zip(flagged, some, strict=True)]
+        batch.put(model.holdout, held)
+    return batch
+
+
+def logged(layout: Layout, some: Sequence[Observation], batch: RowBatch) -> list[Row]:
+    """The same observations as rows of the log."""
+    flagged, held = _decided(layout, batch)
+    return [
+        Row(features, score, seconds(at), id, flag, hold)
+        for (features, score, id, _, at), flag, hold in zip(some, flagged, held, strict=True)
+    ]
+
+
+def rows_of_table(layout: Layout, batch: Batch) -> list[Row]:
+    """A table as rows of the log, all observed now."""
+    model, now = layout.model, time.time()
+    flagged, held = _decided(layout, batch)
+    rows = []
+    for features, flag, hold in zip(batch.rows(), flagged, held, strict=True):
+        id = None if model.id is None else features.get(model.id)
+        rows.append(Row(features, features.get(model.score.source), now, id, flag, hold))
+    return rows
+
+
+def _decided(layout: Layout, batch: Batch) -> tuple[list[bool | None], list[bool | None]]:
+    """Whether each row was flagged, and whether it was held out."""
+    model = layout.model
+    nothing: list[bool | None] = [None] * len(batch)
+    flagged = nothing if model.threshold is None and model.decision is None else _flags(layout, batch).tolist()
+    if model.holdout is None or not batch.has(model.holdout):
+        return flagged, nothing
+    said = batch.numbers(model.holdout)
+    return flagged, [None if one != one else one == 1.0 for one in said.tolist()]
+
+
+def _flags(layout: Layout, batch: Batch) -> Any:
+    """Whether the model flags each row, shape (n,): by its decision where it is known, else by the threshold."""
+    model = layout.model
+    flagged = np.zeros(len(batch), dtype=bool)
+    if model.threshold is not None and isinstance(layout.bins[model.score.name], NumericBins):
+        scores = batch.numbers(model.score.source) if batch.has(model.score.source) else np.full(len(batch), np.nan)
+        flagged = np.isfinite(scores) & (scores >= model.threshold)
+    if model.decision is not None and batch.has(model.decision):
+        said = batch.numbers(model.decision)
+        flagged = np.where(np.isin(said, (0.0, 1.0)), said == 1.0, flagged)
+    return flagged
+
+
+def seconds(at: Any) -> float:
+    """Seconds since 1970 of a time as it was given; now where it is none. A datetime without zone is UTC."""
+    try:
+        if isinstance(at, dt.datetime):
+            return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()
+        return float(_moment(at).timestamp())  # type: ignore[union-attr]  # only a number that is a date
+    except Exception:
+        return time.time()
+
+
+def _moment(at: Any) -> dt.datetime | None:
+    """A time as it was given as a datetime; None where it is none."""
+    try:
+        return at if isinstance(at, dt.datetime) else dt.datetime.fromtimestamp(at, dt.UTC)
+    except Exception:
+        return None
+
+
+def size(features: Mapping[str, Any]) -> int:
+    """Bytes of an observation, about; hostile ones count as large."""
+    try:
+        return sum(map(sys.getsizeof, features.values()))
+    except BaseException:
+        return 2**20
