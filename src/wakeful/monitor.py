@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-
 from wakeful.budget import AlarmBudget, duration
 from wakeful.checks import Assertion, Check, CheckFunction, read
-from wakeful.counting import Batch, Derivation, RowBatch, count
+from wakeful.counting import Derivation, RowBatch, count
 from wakeful.counts import Counts
+from wakeful.derived import Derived
 from wakeful.errors import CheckError, DataError, SignalError, UnknownName
 from wakeful.explain import Cause, explain
 from wakeful.expression import Bound, Comparison, pasts_of
@@ -121,7 +119,7 @@ class Monitor:
             )
         self._recorder: Recorder | None = None
         self.checks: list[Check] = []
-        self._derived: dict[str, _Derived] = {}
+        self._derived: dict[str, Derived] = {}
         self._assertions: dict[str, list[Assertion]] = {}
 
     def __repr__(self) -> str:
@@ -165,7 +163,7 @@ class Monitor:
         Any other is called once per batch with the columns that its arguments name: numpy arrays where
         they are numbers, else lists. What it raises, or returns of the wrong type, counts as invalid.
         """
-        self._derived[function.__name__] = _Derived(function)
+        self._derived[function.__name__] = Derived(function)
         return function
 
     @property
@@ -444,35 +442,3 @@ def agos(assertions: Iterable[Assertion]) -> set[str]:
 def _elements(comparison: Comparison) -> int:
     """How many values a comparison compares."""
     return len(comparison.elements)
-
-
-@dataclass(frozen=True)
-class _Derived:
-    """A derived column's function, callable on a batch; it never raises."""
-
-    function: Callable[..., Any]
-
-    @property
-    def arguments(self) -> list[str] | None:
-        """Names of the columns that it takes; None if it takes rows."""
-        parameters = inspect.signature(self.function).parameters.values()
-        names = [one.name for one in parameters if one.default is one.empty]
-        return None if names == ["row"] else names
-
-    def __call__(self, batch: Batch) -> Sequence[Any]:
-        arguments = self.arguments
-        if arguments is None:
-            return [self._of_row(row) for row in batch.rows()]
-        try:
-            columns = [batch.values(name) if batch.has(name) else np.full(len(batch), np.nan) for name in arguments]
-            with np.errstate(all="ignore"):
-                values = self.function(*columns)
-            return values if len(values) == len(batch) else [np.inf] * len(batch)
-        except Exception:  # the user's code: what it raises counts as invalid
-            return [np.inf] * len(batch)
-
-    def _of_row(self, row: Mapping[str, Any]) -> Any:
-        try:
-            return self.function(row)
-        except Exception:  # the user's code: what it raises counts as invalid
-            return np.inf

@@ -196,7 +196,7 @@ class Recorder:
                     with self._flushing:
                         self._take_pending()
             except BaseException as error:  # a derived column may raise anything; the thread has to live on
-                self._complain("error", f"cannot flush: {type(error).__name__}")
+                self._complain("error", f"cannot flush: {_told(error)}")
 
     def _fit(self) -> int:
         """Let so many observations wait as fit into memory, judged by the latest ones; returns how many."""
@@ -245,7 +245,7 @@ class Recorder:
                     self._open_journal().write(rows_of_table(self.layout, batch))
             except BaseException as error:
                 self._meter("dropped_error", rows)
-                self._complain("error", f"a table of {rows:,} rows could not be counted: {type(error).__name__}")
+                self._complain("error", f"a table of {rows:,} rows could not be counted: {_told(error)}")
 
     def _count(self, some: Sequence[Observation]) -> None:
         """Count observations; those that cannot be counted are found by halving, and dropped."""
@@ -258,7 +258,7 @@ class Recorder:
                 self._count(some[len(some) // 2 :])
                 return
             self._meter("dropped_error", 1)
-            self._complain("error", f"an observation could not be counted: {type(error).__name__}")
+            self._complain("error", f"an observation could not be counted: {_told(error)}")
             return
         self._add(counts)
         try:
@@ -267,7 +267,7 @@ class Recorder:
                 self._open_journal().write(logged(self.layout, some, batch))
         except BaseException as error:  # hostile names, or a log that cannot be opened: they are counted all the same
             self._meter("log_lost", 0 if self.settings.journal is None else len(some))
-            self._complain("log", f"observations could not be logged: {type(error).__name__}: {error}"[:500])
+            self._complain("log", f"observations could not be logged: {_told(error)}")
 
     def _look_for_new(self, batch: RowBatch, some: Sequence[Observation]) -> None:
         """Count observations with columns that the reference does not know, and say the name of each once."""
@@ -318,7 +318,7 @@ class Recorder:
             self._slot.add(self._new, np.array([gauges[name] for name in GAUGES]))
         except OSError as error:
             self._meter("flush_failures", 1)
-            self._complain("share", f"counts cannot be shared for now: {error}")
+            self._complain("share", f"counts cannot be shared for now: {_told(error)}")
             return
         self._new = np.zeros(self.identity.counters)
         self._complained.discard("share")
@@ -371,6 +371,14 @@ def _chunks(pending: deque[Observation]) -> Iterator[list[Observation]]:
         some = [pending.popleft() for _ in range(min(waiting, _CHUNK))]
         waiting -= len(some)
         yield some
+
+
+def _told(error: BaseException) -> str:
+    """An error in words; its own may raise."""
+    try:
+        return f"{type(error).__name__}: {error}"[:300]
+    except BaseException:
+        return type(error).__name__
 
 
 def _shown(name: object) -> str:
