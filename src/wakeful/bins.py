@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 __all__ = [
     "HALF",
     "RAISED",
+    "REACH",
     "Bins",
     "Category",
     "CategoryBins",
@@ -48,7 +49,7 @@ _UNEVEN = 1e-4  # of a unit: the last place of a float, or a sum of floats, is n
 _SINGLE = 6e-8  # a float32 is off by less than this share of its number
 _TOLD, _TOLD_SINGLE = 2.0**39, 2.0**21  # so many units: beyond, what a float64 or a float32 is off by is too much
 _FEW = 0.1  # share of values below which looking at them alone is faster than at all
-_REACH = 4 * _STEPS  # a value farther than this many steps, four to eight ranges, is summed as if it were there
+REACH = 4 * _STEPS  # a value farther than this many steps, four to eight ranges, is summed as if it were there
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class Grid(NamedTuple):
     def of(cls, bins: NumericBins) -> Grid:
         """The grid of some bins: steps of the seen range, and one at either end for all beyond."""
         most = sys.float_info.max
-        reach = max(bins.origin - _REACH * bins.step, -most), min(bins.origin + _REACH * bins.step, most)
+        reach = max(bins.origin - REACH * bins.step, -most), min(bins.origin + REACH * bins.step, most)
         inverse, apart = 1.0 / bins.step, bins.fingerprints
         lift = RAISED - bins.origin * inverse
         empty = np.zeros(0, dtype=np.int16)

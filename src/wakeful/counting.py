@@ -15,9 +15,9 @@ from wakeful.ids import encode_ids
 from wakeful.model import Column
 from wakeful.tally import Sliced, blocks, count_numbers, tabulate
 
-__all__ = ["Batch", "Derivation", "RowBatch", "count", "encode"]
+__all__ = ["FAR", "Batch", "Derivation", "RowBatch", "count", "encode"]
 
-_FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
+FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
 
 Derivation: TypeAlias = "Callable[[Batch], Sequence[Any]]"  # a derived column: a value per row of a batch
@@ -268,8 +268,8 @@ def _regression(layout: Layout, some: _Answers) -> _Outcome:
     truth = np.select([np.isfinite(labels), np.isnan(labels)], [0, 1], default=2)
     usable = np.isfinite(labels) & np.isfinite(predictions)
     error = np.subtract(predictions, labels, where=usable, out=np.zeros(len(labels)))
-    e = np.clip(error / layout.error_scale, -_FAR, _FAR)
-    y = np.clip(np.where(usable, labels - layout.label_center, 0.0) / layout.label_scale, -_FAR, _FAR)
+    e = np.clip(error / layout.error_scale, -FAR, FAR)
+    y = np.clip(np.where(usable, labels - layout.label_center, 0.0) / layout.label_scale, -FAR, FAR)
     return None, truth, [e, np.abs(e), e**2, e**4, y, y**2, y**4, e**2 * y**2]
 
 

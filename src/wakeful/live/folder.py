@@ -12,6 +12,8 @@ from pathlib import Path
 
 __all__ = ["default_folder"]
 
+MEMORY = Path("/dev/shm")
+
 
 def default_folder() -> Path:
     """The folder that ``WAKEFUL_COUNTS`` names, else one that the processes of this process group share.
@@ -26,8 +28,7 @@ def default_folder() -> Path:
     named = os.environ.get("WAKEFUL_COUNTS")
     if named:
         return Path(named)
-    memory = Path("/dev/shm")
-    base = memory if memory.is_dir() and os.access(memory, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    base = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
     # containers that share /dev/shm do not share the numbers of their processes
     prefix = f"wakeful-{os.geteuid()}-{_namespace()}-"
     folder = base / f"{prefix}{os.getpgrp()}"
