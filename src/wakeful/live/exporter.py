@@ -25,7 +25,7 @@ from wakeful.live.series import HELP, REFERENCE, unique
 from wakeful.live.slots import Reading, read
 from wakeful.reference import Reference
 
-__all__ = ["Collector", "Exporter", "register", "unregister"]
+__all__ = ["Collector", "Exporter", "exporters", "register", "unregister"]
 
 _FORGOTTEN = 3600.0  # seconds after which a version without a living worker is no longer shown
 
@@ -225,6 +225,12 @@ def register(exporter: Exporter, registry: CollectorRegistry) -> None:
         registry.register(collector)
         _COLLECTORS[registry] = collector
     _COLLECTORS[registry].exporters.append(exporter)
+
+
+def exporters(registry: CollectorRegistry) -> list[Exporter]:
+    """Those that are registered."""
+    collector = _COLLECTORS.get(registry)
+    return [] if collector is None else list(collector.exporters)
 
 
 def unregister(exporter: Exporter, registry: CollectorRegistry) -> None:

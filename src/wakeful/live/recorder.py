@@ -21,9 +21,9 @@ from wakeful.counting import Batch, Derivation, RowBatch, count
 from wakeful.counts import Counts, Layout
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
-from wakeful.live.meters import COUNTERS, GAUGES
+from wakeful.live.meters import COUNTERS, GAUGES, identity
 from wakeful.live.observations import Observation, Outcome, Row, Time, batch_of, logged, rows_of_table, seconds, size
-from wakeful.live.slots import Identity, Slot
+from wakeful.live.slots import Slot
 
 __all__ = ["Journal", "Recorder", "Settings"]
 
@@ -67,7 +67,7 @@ class Settings(NamedTuple):
         journal: makes the log of this process; None without a log.
     """
 
-    folder: Callable[[], Path]
+    folder: Path
     version: str = ""
     flush: float = 1.0
     buffer: int = 65_536
@@ -95,9 +95,7 @@ class Recorder:
     ) -> None:
         self.layout = layout
         self.settings = settings
-        self.identity = Identity(
-            layout.model.name, layout.fingerprint, layout.size + len(COUNTERS), len(GAUGES), settings.version
-        )
+        self.identity = identity(layout, settings.version)
         self._derived = derived
         self._holdout = holdout
         self._known = None if known is None else frozenset(known)
@@ -314,7 +312,7 @@ class Recorder:
                 self._slot.close()
                 self._slot = None
             if self._slot is None:
-                self._slot = Slot.claim(self.settings.folder(), self.identity)
+                self._slot = Slot.claim(self.settings.folder, self.identity)
             self._slot.add(self._new, np.array([gauges[name] for name in GAUGES]))
         except OSError as error:
             self._meter("flush_failures", 1)

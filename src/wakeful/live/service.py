@@ -6,17 +6,18 @@ import logging
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from tempfile import mkdtemp
+from typing import Any, Literal
+
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from wakeful.counting import Derivation
 from wakeful.errors import DataError
+from wakeful.live.exporter import Exporter, exporters, register, unregister
 from wakeful.live.folder import default_folder
 from wakeful.live.holdout import Holdout
 from wakeful.live.recorder import Journal, Recorder, Settings
 from wakeful.reference import Reference
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
 
 __all__ = ["start", "start_quietly"]
 
@@ -46,11 +47,29 @@ def start(
         raise DataError(f"flush must be seconds between 0 and 3,600, not {flush!r}.")
     if not isinstance(buffer, int) or buffer < 1:
         raise DataError(f"buffer must be a number of observations, at least 1, not {buffer!r}.")
-    label = os.environ.get("WAKEFUL_VERSION", "") if version is None else version
-    folder: Callable[[], Path] = default_folder if counts is None else lambda: Path(counts)
+    label = os.environ.get("WAKEFUL_VERSION", "") if version is None else str(version)
+    folder = _folder(counts)
     settings = Settings(folder, label, float(flush), buffer, _journal(reference, log, label))
-    recorder = Recorder(reference.layout, derived, holdout, known, settings)
-    return recorder
+    if registry is not None:
+        _export(Exporter(reference, folder, version=label, series=series), registry)
+    return Recorder(reference.layout, derived, holdout, known, settings)
+
+
+def _folder(counts: str | os.PathLike[str] | None) -> Path:
+    """Where counts are shared, whatever the working directory becomes."""
+    try:
+        return default_folder() if counts is None else Path(counts).absolute()
+    except OSError as error:
+        raise DataError(f"counts cannot be shared: {error}") from error
+
+
+def _export(exporter: Exporter, registry: CollectorRegistry | Literal["default"]) -> None:
+    """Register an exporter; one of the same model that was there before makes room."""
+    where = REGISTRY if registry == "default" else registry
+    for known in exporters(where):
+        if known.identity.model == exporter.identity.model:
+            unregister(known, where)
+    register(exporter, where)
 
 
 def start_quietly(
@@ -61,7 +80,7 @@ def start_quietly(
         return start(reference, derived, holdout, known)
     except Exception as error:
         _log.error("%s: %s. Call start() where the service is set up to see this there.", reference.model.name, error)
-        return start(reference, derived, holdout, known, log="", registry=None)
+        return start(reference, derived, holdout, known, counts=mkdtemp(prefix="wakeful-"), log="", registry=None)
 
 
 def _journal(reference: Reference, log: Any, version: str) -> Callable[[], Journal] | None:
