@@ -276,7 +276,7 @@ def replay(
     refuse_text(history.trusted, decision=model.decision, holdout=model.holdout, label=label)
     if tile is not None:
         must_hold_times(history, by)
-    span = history.span(by)
+    span = history.span(by, monitor.needed)
     if not span.rows:
         raise DataError(f"no row of {history.name} has a value in {by!r}, so there is nothing to replay.")
     first, last = (None if one is None or tile is None else tile.moment(one) for one in (since, until))

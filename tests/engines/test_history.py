@@ -636,14 +636,6 @@ def test_a_column_that_is_spelt_otherwise_in_one_file_is_named(frame: pd.DataFra
         open_history(tmp_path)
 
 
-def test_times_with_and_without_a_zone_do_not_mix(frame: pd.DataFrame, tmp_path: Path):
-    frame.to_parquet(tmp_path / "1.parquet")
-    frame.to_parquet(tmp_path / "2.parquet")
-    frame.assign(at=frame["at"].dt.tz_localize(None)).to_parquet(tmp_path / "3.parquet")
-    with pytest.raises(DataError, match=r"at holds times without a time zone in 3\.parquet, and with one in the other"):
-        open_history(tmp_path)
-
-
 def test_a_stream_that_breaks_off_is_told(frame: pd.DataFrame):
     def batches() -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pandas(frame, preserve_index=False)

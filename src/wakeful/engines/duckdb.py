@@ -7,11 +7,14 @@ import os
 import re
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wakeful.engines.history import History, quoted, text
+from wakeful.engines.history import History, Run, quoted, text
+from wakeful.engines.losses import Files, lost
+from wakeful.engines.schemas import guessed, lasting, reconciled, refuse_spellings, zones_of
 from wakeful.errors import DataError, MissingExtra
 from wakeful.tables import Table
 
@@ -73,12 +76,11 @@ def _connect() -> Any:
     return connection
 
 
-def _run(cursor: Any, name: str, sql: str, files: Sequence[str] = ()) -> Any:
+def _run(cursor: Any, name: str, sql: str) -> Any:
     try:
         return cursor.sql(sql).to_arrow_reader(_BATCH)
     except duckdb.Error as error:
-        blame = _broken_file(files)
-        raise DataError(f"cannot read {name}{blame and f' ({blame})'}: {str(error).strip()}") from error
+        raise DataError(f"cannot read {name}: {str(error).strip()}") from error
 
 
 def _from_arrow(data: object) -> History:
@@ -91,7 +93,7 @@ def _from_arrow(data: object) -> History:
         cursor.register("history", table.reader())  # anew: a stream is read once
         return _run(cursor, name, sql)
 
-    return History(name, "history", run, True, zones=_zones(table.schema))
+    return History(name, "history", run, True, zones=zones_of(table.schema))
 
 
 def _from_bucket(address: str) -> History:
@@ -114,7 +116,7 @@ def _from_bucket(address: str) -> History:
         cursor.register("history", found)
         return _run(cursor, name, sql)
 
-    return History(name, "history", run, False, zones=_zones(found.schema))
+    return History(name, "history", run, False, zones=zones_of(found.schema))
 
 
 def _csv_format() -> Any:
@@ -134,21 +136,41 @@ def _from_files(path: str) -> History:
     connection = _connect()
 
     def run(sql: str) -> Any:
-        return _run(connection.cursor(), path, sql, () if is_csv else files)
+        return _run(connection.cursor(), path, sql)
 
+    def schema(file: str) -> Any:
+        return _run(connection.cursor(), file, f"FROM {_reading([file])} LIMIT 0").schema if is_csv else _schema(file)
+
+    known, broken = _schemas(files, schema)
+    refuse_spellings(known)
     if is_csv:
-        one_by_one = files if len(files) > 1 else []
-        schemas = {
-            file: _run(connection.cursor(), file, f"FROM {_reading([file])} LIMIT 0").schema for file in one_by_one
-        }
-        instead, notes = _reconciled(schemas)
-        return History(path, _reading(files, bool(instead)), run, True, instead, {}, notes)
-    schemas = {file: _schema(file) for file in files}
-    _refuse_mixed(schemas)
-    instead, notes = _reconciled(schemas)
-    zones = {name: zone for schema in schemas.values() for name, zone in _zones(schema).items()}
-    source = _reading(files, bool(instead))
-    return History(path, source, run, True, instead, zones, notes, lambda columns: _broken_file(files, columns))
+        known, filled = guessed(known, lambda file, name: _is_empty(run, file, name))
+    instead, notes = reconciled(known)
+    zones = {} if is_csv else {name: zone for one in known.values() for name, zone in zones_of(one).items()}
+    whole = Files(files, known, broken, is_csv, lambda some: _reading(some, bool(instead)), run)
+    if is_csv:
+        instead |= filled
+    return History(
+        path, whole.reading(list(known)), run, True, instead, zones, notes, partial(lost, whole), lasting(known)
+    )
+
+
+def _is_empty(run: Run, file: str, column: str) -> bool:
+    with run(f"SELECT count({quoted(column)}) FROM {_reading([file])}") as reader:
+        return not reader.read_all().column(0)[0].as_py()
+
+
+def _schemas(files: Sequence[str], schema: Callable[[str], Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Schemas of files, and what is wrong with the others; DataError where it is all of them."""
+    known, broken = {}, {}
+    for file in files:
+        try:
+            known[file] = schema(file)
+        except DataError as error:
+            broken[file] = str(error)
+    if not known:
+        raise DataError(broken[files[0]])
+    return known, broken
 
 
 def _reading(files: Sequence[str], with_names: bool = False) -> str:
@@ -157,18 +179,6 @@ def _reading(files: Sequence[str], with_names: bool = False) -> str:
     listed = ", ".join(text(file) for file in files)
     named = ", filename = '_file'" if with_names else ""
     return f"{function}([{listed}], union_by_name = true{named})"
-
-
-def _broken_file(files: Sequence[str], columns: Sequence[str] | None = None) -> str:
-    """The first file whose columns cannot be read, after DuckDB failed without saying which."""
-    for file in files:
-        try:
-            with pq.ParquetFile(file, pre_buffer=False) as opened:
-                for _ in opened.iter_batches(_BATCH, columns=columns):
-                    pass
-        except (pa.ArrowException, OSError):
-            return f"{file} is broken"
-    return ""
 
 
 def _files(path: str) -> list[str]:
@@ -214,66 +224,3 @@ def _schema(file: str) -> Any:
         raise DataError(
             f"cannot read {file}: {str(error).strip()} The file is broken, or no Parquet. Restore it, or move it away."
         ) from error
-
-
-def _zones(schema: Any) -> dict[str, str]:
-    return {one.name: one.type.tz for one in schema if pa.types.is_timestamp(one.type) and one.type.tz}
-
-
-def _refuse_mixed(schemas: Mapping[str, Any]) -> None:
-    """Raise DataError for what SQL would take for the same column in all files, and is not."""
-    spelt: dict[str, dict[str, list[str]]] = {}
-    timed: dict[str, dict[bool, list[str]]] = {}
-    for file, schema in schemas.items():
-        for one in schema:
-            spelt.setdefault(one.name.casefold(), {}).setdefault(one.name, []).append(file)
-            if pa.types.is_timestamp(one.type):
-                timed.setdefault(one.name, {}).setdefault(one.type.tz is not None, []).append(file)
-    for names in spelt.values():
-        if len(names) > 1 and max(len(files) for files in names.values()) < len(schemas):
-            (usual, _), *others = sorted(names.items(), key=lambda one: -len(one[1]))
-            odd = "; ".join(f"{name} in {_named(files)}" for name, files in others)
-            raise DataError(f"column {usual} has another name in some files: {odd}. Rename it there.")
-    for name, kinds in timed.items():
-        if len(kinds) > 1:
-            with_zone = len(kinds[True]) < len(kinds[False])
-            raise DataError(
-                f"{name} holds times {'with' if with_zone else 'without'} a time zone in {_named(kinds[with_zone])}, "
-                f"and {'without' if with_zone else 'with'} one in the other files. Write it the same way in all."
-            )
-
-
-def _reconciled(schemas: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """What to read where a column is text in some files and numbers in others: text is no number.
-
-    Text becomes infinity, which counts as invalid, as it would if its file were read alone. SQL's own way,
-    to read all as text, would make the numbers of every file invalid.
-    """
-    texts: dict[str, list[str]] = {}
-    numbers: dict[str, list[str]] = {}
-    for file, schema in schemas.items():
-        for one in schema:
-            kind = one.type.value_type if pa.types.is_dictionary(one.type) else one.type
-            is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-            is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-            if is_number or is_text:
-                (numbers if is_number else texts).setdefault(one.name, []).append(file)
-    instead, notes = {}, []
-    for name in texts.keys() & numbers.keys():
-        few, word, other = texts[name], "text", "numbers"
-        if len(texts[name]) > len(numbers[name]):
-            few, word, other = numbers[name], "numbers", "text"
-        else:
-            listed = ", ".join(text(one) for one in few)
-            key = quoted(name)
-            instead[name] = (
-                f"CASE WHEN {key} IS NULL THEN NULL WHEN _file IN ({listed}) THEN 'inf'::DOUBLE "
-                f"ELSE TRY_CAST({key} AS DOUBLE) END"
-            )
-        notes.append(f"{name} holds {word} in {_named(few)}, {other} in the other files: it changed its type there")
-    return instead, sorted(notes)
-
-
-def _named(files: Sequence[str]) -> str:
-    shown = ", ".join(Path(one).name for one in files[:3])
-    return shown + (f" and {len(files) - 3} more" if len(files) > 3 else "")

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from wakeful.counting import Derivation, count
 from wakeful.counts import Counts, Layout
-from wakeful.engines.history import History, Span, quoted, text
+from wakeful.engines.history import History, Span, Unreadable, quoted, text
 from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.tables import ArrowBatch, in_threads
@@ -77,8 +77,9 @@ def must_hold_times(history: History, time: str) -> Any:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return kind
     key = quoted(time)
+    where = " in the first file" if time in history.changed else ""
     raise DataError(
-        f"time column {time!r} holds {kind}, not timestamps. Give a query that casts it: "
+        f"time column {time!r} holds {kind}{where}, not timestamps. Give a query that casts it: "
         f"SELECT * REPLACE (CAST({key} AS TIMESTAMP) AS {key}) FROM …"
     )
 
@@ -116,12 +117,17 @@ def _tiles(batches: Iterator[Any], keys_of: Callable[[Any], Any], question: Ques
         return Tile(run[0], count(question.layout, run[1], question.derived))
 
     pending: Tile | None = None
-    for tile in in_threads(counted, runs()):
-        if pending is not None and pending.start == tile.start:
-            pending = Tile(tile.start, pending.counts + tile.counts)
-            continue
-        if pending is not None:
+    try:
+        for tile in in_threads(counted, runs()):
+            if pending is not None and pending.start == tile.start:
+                pending = Tile(tile.start, pending.counts + tile.counts)
+                continue
+            if pending is not None:
+                yield pending
+            pending = tile
+    except Unreadable as error:
+        if pending is not None and pending.start < keys_of(error.start)[0]:  # no lost row belongs to it
             yield pending
-        pending = tile
+        raise
     if pending is not None:
         yield pending
