@@ -236,7 +236,7 @@ class History:
         return pa.RecordBatch.from_arrays([pa.array([value], self.schema.field(by).type)], [by])
 
     def _broken(self, error: Exception) -> DataError:
-        return DataError(f"cannot read on in {self.name}: {first_line(error)}.")
+        return DataError(f"cannot read on in {self.name}: {first_line(error)}")
 
     def _zoned(self, batch: Any) -> Any:
         """Moments on the clock that the data name, or else that the caller named: hours and weekdays are read on it."""

@@ -74,14 +74,15 @@ def lost(files: Files, by: str, columns: Sequence[str] | None, thorough: bool) -
         thorough: look into files that could be opened, too: after reading failed.
 
     Returns:
-        What is lost. Where the files follow one another in the order of ``by``, all rows of the files before are
-        certain; else those before the least value that a lost row can have.
+        What is lost. Where files are seen to follow one another in the order of ``by``, all rows of the files before
+        are certain; else those before the least value that a lost row can have.
     """
     odd = {**files.broken, **misfits(files.schemas, by, columns)}
     if not odd and not thorough:
         return None
     bounds = _bounds(files, by)
-    in_order = all(one.greatest <= other.least for one, other in pairwise(bounds.values()))
+    pairs = list(pairwise(bounds.values()))
+    in_order = bool(pairs) and all(one.greatest <= other.least for one, other in pairs)
     damages: list[_Damage] = []
     for at, path in enumerate(files.paths):
         damage = None
