@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def make(seed: int = 3, days: int = DAYS) -> pd.DataFrame:
     rows = days * A_DAY
     return pd.DataFrame(
         {
-            "at": pd.Timestamp("2024-03-01") + pd.to_timedelta(np.arange(rows) * 86_400 // A_DAY, unit="s"),
+            "at": np.datetime64("2024-03-01", "us")
+            + np.arange(rows) * 86_400 // A_DAY * np.timedelta64(1_000_000, "us"),
             "income": rng.lognormal(10, 0.5, rows).round(2),
             "visits": rng.poisson(30, rows),
             "city": rng.choice(["Berlin", "Köln"], rows),
@@ -334,11 +336,17 @@ def with_zone(day: pd.DataFrame) -> pd.DataFrame:
 CHANGES: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame], str, str, bool]] = {
     "numbers": ("paid", lambda day: day.assign(paid=day["paid"].astype(float)), "double", "bool", True),
     "truths": ("visits", lambda day: day.assign(visits=day["visits"] > 30), "bool", "int64", True),
-    "lists": ("income", lambda day: day.assign(income=[[one] for one in day["income"]]), "list<", "double", True),
-    "moments": ("income", lambda day: day.assign(income=day["at"]), "timestamp[", "double", True),
-    "words": ("paid", lambda day: day.assign(paid=day["paid"].astype(str)), "large_string", "bool", True),
-    "times as text": ("at", lambda day: day.assign(at=day["at"].astype(str)), "large_string", "timestamp[", False),
-    "times with a zone": ("at", with_zone, "timestamp[us, tz=UTC]", "timestamp[", False),
+    "lists": ("income", lambda day: day.assign(income=[[one] for one in day["income"]]), "list<.*", "double", True),
+    "moments": ("income", lambda day: day.assign(income=day["at"]), r"timestamp\[us\]", "double", True),
+    "words": ("paid", lambda day: day.assign(paid=day["paid"].astype(str)), "(large_)?string", "bool", True),
+    "times as text": (
+        "at",
+        lambda day: day.assign(at=day["at"].astype(str)),
+        "(large_)?string",
+        r"timestamp\[us\]",
+        False,
+    ),
+    "times with a zone": ("at", with_zone, r"timestamp\[us, tz=UTC\]", r"timestamp\[us\]", False),
     "no times": ("at", lambda day: day.drop(columns="at"), "", "", False),
 }
 
@@ -360,9 +368,8 @@ def test_a_column_that_changes_its_type_is_named_with_both_types(
     else:
         where, other = paths[position or 1], paths[0]
         kinds = (there, before) if position else (before, there)
-        assert error.startswith(f"cannot read on at {where}: {column} holds {kinds[0]}")
-        assert f" there, and {kinds[1]}" in error
-        assert f" in {other}. Write it the same way in all files." in error
+        told = f"cannot read on at {where}: {column} holds {kinds[0]} there, and {kinds[1]} in {other}. "
+        assert re.match(f"{told}Write it the same way in all files.", error), error
     if position:
         assert len(found) == 4 * position - (not is_known)
         assert found == first(len(found), expected(frame, monitor, frame["at"].max()))
@@ -371,7 +378,7 @@ def test_a_column_that_changes_its_type_is_named_with_both_types(
 def test_times_that_are_text_in_the_first_file_are_told_before_anything_is_read(frame: pd.DataFrame):
     write([day.assign(at=day["at"].astype(str)) if at == 0 else day for at, day in enumerate(days(frame))])
 
-    with pytest.raises(DataError, match="time column 'at' holds large_string in the first file, not timestamps"):
+    with pytest.raises(DataError, match=r"time column 'at' holds (large_)?string in the first file, not timestamps"):
         must_hold_times(open_history("rows"), "at")
 
 
