@@ -17,6 +17,7 @@ __all__ = ["identifier", "monitor_file"]
 _MOST_ODDS = 1.75  # the flagged share may change its odds by this factor
 _MOST_RATIO = 1.3  # outcomes may differ from what scores promise by this factor
 _LEAST_SLOPE = 0.8  # a fifth of what the score tells of outcomes may go
+_MOST_TURNED = 0.05  # one outcome in twenty may look turned round
 _SHIFT = 0.15  # d1 of the answers beyond noise: 7.5% of the traffic got another answer
 _MOST_SHIFT = 0.6  # beyond it, three of ten answers may move unnoticed: no limit any more
 _ROOM = 1.25  # healthy windows may stray a quarter farther than those of the reference did
@@ -171,11 +172,13 @@ def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Ch
             page | {"fear": "Cases turn out otherwise than their scores say, or outcomes arrive wrong"},
             [
                 "Positive outcomes over those that the reference had at equal scores, and how much of what the score",
-                "told of outcomes in the reference it still tells (1: all, 0: nothing).",
+                "told of outcomes in the reference it still tells (1: all, 0: nothing). label_noise: as many outcomes",
+                "as that share, turned round at random, would make scores as wrong.",
             ],
             [
                 f"{low} <= {subject}.observed_to_expected() <= {high}",
                 f"{subject}.calibration_slope() >= {_slope_limit(reference, windows)}",
+                f"{subject}.label_noise() <= {_noise_limit(reference, windows)}",
             ],
         )
     elif model.task == "multiclass":
@@ -236,6 +239,13 @@ def _slope_limit(reference: Reference, windows: list[Counts]) -> str:
     found = [_quality(one, reference, "calibration_slope") for one in windows]
     worst = _usual_worst([1 - slope - 2 * noise for slope, noise in found])
     return f"{math.floor(100 * max(0.0, min(_LEAST_SLOPE, 1 - _ROOM * worst))) / 100:g}"
+
+
+def _noise_limit(reference: Reference, windows: list[Counts]) -> str:
+    """So many outcomes may look turned round; more if they did in the reference's own windows."""
+    found = [_quality(one, reference, "label_noise") for one in windows]
+    worst = _usual_worst([share - 2 * noise for share, noise in found])
+    return f"{math.ceil(100 * max(_MOST_TURNED, _ROOM * worst)) / 100:g}"
 
 
 def _arrival(comment: str) -> _Check:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import brier_score_loss
 
 import wakeful
 from wakeful import signals
@@ -129,6 +130,23 @@ def test_another_threshold_breaks_no_promise(estimate: Ask):
             assert found.low < 1 < found.high, (name, threshold)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_label_noise_is_the_share_of_outcomes_that_turned(share: float, estimate: Ask):
+    live = applications(20_000, 13)
+    turned = np.random.default_rng(14).random(20_000) < share
+    found = asked(estimate, live.assign(rejected=live.rejected.where(~turned, 1 - live.rejected)), "label_noise")
+    assert found.value == pytest.approx(share, abs=0.03)
+    assert 0.05 < found.low < share < found.high
+
+
+def test_rare_outcomes_that_become_fewer_are_no_label_noise(estimate: Ask):
+    """Scores promise too much then, which observed_to_expected tells; no outcome is less certain."""
+    live = applications(10_000, 15).query("score < 0.3")
+    missed = np.random.default_rng(16).random(len(live)) < 0.5
+    found = asked(estimate, live.assign(rejected=live.rejected.where(~missed, 0)), "label_noise")
+    assert found.high < 0
+
+
 # ---------------------------------------------------------------- the formulas
 
 
@@ -149,14 +167,32 @@ def test_observed_to_expected_is_what_a_table_of_scores_gives(estimate: Ask):
     assert found.n == 4_000
 
 
+def test_label_noise_is_the_excess_of_the_brier_score(estimate: Ask):
+    rng = np.random.default_rng(17)
+
+    def drawn(rows: int, turned: float) -> pd.DataFrame:
+        score = rng.integers(1, 10, rows) / 10
+        rejected = (rng.random(rows) < score) ^ (rng.random(rows) < turned)
+        return pd.DataFrame({"score": score, "rejected": rejected.astype(int)})
+
+    trained, live = drawn(100_000, 0.0), drawn(4_000, 0.15)
+    learnt = wakeful.learn(trained, score="score", label="rejected", threshold=0.5)
+    rates = trained.groupby("score").rejected.mean()[live.score].to_numpy()
+    excess = brier_score_loss(live.rejected, rates) - (rates * (1 - rates)).mean()
+    found = estimate(learnt, live, "label_noise")
+    assert found.value == pytest.approx(excess / ((1 - 2 * rates) ** 2).mean(), abs=5e-4)
+    assert found.n == 4_000
+
+
 def test_on_the_reference_itself_both_are_one(value: Callable[..., float]):
     for name in ("observed_to_expected", "calibration_slope"):
         assert value(reference(), None, name, held_out=True) == pytest.approx(1, abs=0.01)
+    assert value(reference(), None, "label_noise", held_out=True) == pytest.approx(0, abs=0.005)
 
 
 def test_without_outcomes_nothing_is_claimed(estimate: Ask):
     for live in (applications(300, 11).assign(rejected=np.nan), applications(0, 11)):
-        for name in ("observed_to_expected", "calibration_slope"):
+        for name in ("observed_to_expected", "calibration_slope", "label_noise"):
             found = asked(estimate, live, name)
             assert math.isnan(found.value)
             assert (found.low, found.high) == (-math.inf, math.inf)
@@ -173,17 +209,18 @@ def test_a_score_that_tells_nothing_has_no_slope(estimate: Ask):
 
 # ---------------------------------------------------------------- the promise of the interval
 
-SLOPES = {"weak": (0.62, -1.2), "strong": (4.0, -1.0)}  # AUC .6 and .9
-NAMES = ("observed_to_expected", "calibration_slope", "holdout_share", "holdout_d1")
+SLOPES = {"even": (0.3, 0.0), "weak": (0.62, -1.2), "strong": (4.0, -1.0)}  # AUC .55, .6 and .9
+NAMES = ("observed_to_expected", "calibration_slope", "label_noise", "holdout_share", "holdout_d1")
 
 
-def drawn(rng: np.random.Generator, rows: int, kind: str, held: float | None) -> BinaryOutcomes:
+def drawn(rng: np.random.Generator, rows: int, kind: str, held: float | None, turned: float = 0.0) -> BinaryOutcomes:
     """A table of outcomes as rows would give it: three tenths flagged; all outcomes known without a holdout."""
     template = outcomes(reference().counts, 0, True)
     assert isinstance(template, BinaryOutcomes)
     answers = np.arange(template.bins.size)
     steep, base = SLOPES[kind]
     rate = 1 / (1 + np.exp(-(base + steep * np.linspace(-1, 1, len(answers)))))
+    rate += turned * (1 - 2 * rate)
     flagged = (answers >= 0.7 * len(answers)).astype(int)
     each = rng.multinomial(rows, np.full(len(answers), 1 / len(answers)))
     known = each if held is None else np.where(flagged, rng.binomial(each, held), each)
@@ -217,7 +254,7 @@ def test_intervals_err_no_more_often_than_they_say(kind: str, trained: int):
             known, live = drawn(rng, trained, kind, None), drawn(rng, rows, kind, held)
             for name in NAMES:
                 found[name].append(signals.find(name, "binary").evidence(live, known, {}))
-        truths = {"observed_to_expected": 1.0, "calibration_slope": 1.0, "holdout_share": held, "holdout_d1": 0.0}
+        truths = dict(zip(NAMES, (1.0, 1.0, 0.0, held, 0.0), strict=True))
         for name, truth in truths.items():
             for alpha in (0.025, 0.002):
                 ends = np.array([one.estimate(alpha)[1:3] for one in found[name]])
@@ -241,3 +278,32 @@ def test_intervals_are_narrow_enough_to_tell(kind: str, trained: int, least: flo
             for _ in range(40)
         ]
         assert np.median(low) > least, name
+
+
+def test_concept_drift_in_a_part_of_the_rows_is_told_from_fewer_outcomes_than_by_other_signals():
+    """Two outcomes in five turn in a third of 1,000 rows; limits and error rate as in a first monitor file."""
+    rng = np.random.default_rng(18)
+    known = drawn(rng, 10_000, "strong", None)
+    auc = signals.find("roc_auc", "binary").estimate(known, known, {}, 0.05).value
+    limits = {"label_noise": 0.05, "calibration_slope": 0.8, "observed_to_expected": 1.3, "roc_auc": 0.85 * auc + 0.075}
+    caught = dict.fromkeys(limits, 0)
+    for _ in range(50):
+        live = drawn(rng, 1_000, "strong", 0.3, turned=0.4 / 3)
+        for name, limit in limits.items():
+            found = signals.find(name, "binary").estimate(live, known, {}, 4e-4)
+            upper = name in ("label_noise", "observed_to_expected")
+            caught[name] += found.low > limit if upper else found.high < limit
+    assert caught.pop("label_noise") >= 45
+    assert max(caught.values()) <= 25, caught
+
+
+@pytest.mark.parametrize("kind", SLOPES)
+def test_no_clean_window_passes_for_one_whose_outcomes_turned(kind: str):
+    """In 1,000 windows, some of which have few flagged rows held out, against references that know little."""
+    rng = np.random.default_rng(19)
+    for trained in (663, 10_000):
+        for rows, held in [(300, 1.0), (1_000, 0.3), (1_000, 0.05), (5_000, 0.3), (5_000, 0.05)]:
+            for _ in range(100):
+                live, known = drawn(rng, rows, kind, held), drawn(rng, trained, kind, None)
+                found = signals.find("label_noise", "binary").estimate(live, known, {}, 4e-4)
+                assert not found.low > 0.05, (trained, rows, held, found)

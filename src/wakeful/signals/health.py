@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from wakeful.bins import Floats, Ints
-from wakeful.evidence import Distance, Ratio, Share
+from wakeful.evidence import Combined, Distance, Ratio, Share
 from wakeful.signals.distances import noise_of
 from wakeful.signals.signal import signal
 from wakeful.views import BinaryOutcomes
 
-__all__ = ["calibration_slope", "holdout_d1", "holdout_share", "observed_to_expected"]
+__all__ = ["calibration_slope", "holdout_d1", "holdout_share", "label_noise", "observed_to_expected"]
 
 _MOST_GROUPS = 20
 _ROWS_PER_GROUP = 200.0  # labelled ones of the reference: fewer, and its own rates are noise
@@ -132,12 +132,28 @@ def calibration_slope(live: BinaryOutcomes, reference: BinaryOutcomes) -> Ratio:
     2019, BMC Medicine 17:230), corrected for the noise of these rates (attenuation, Fuller 1987, section 1.1).
     """
     one = _promise(live, reference)
-    if not one.rows.sum() > 2:
-        return Ratio(math.nan, math.nan, 0.0, 0.0, 0.0, live.n)
-    away = one.rate - (one.rows @ one.rate) / one.rows.sum()
+    return _slope(one, float(one.rows @ one.rate) / max(one.rows.sum(), 1.0), live.n)
+
+
+@signal(of="binary")
+def label_noise(live: BinaryOutcomes, reference: BinaryOutcomes) -> Combined:
+    """Share of outcomes that, turned round at random, would make them follow scores as little as they do.
+
+    Where a share f of them turns, a rate p becomes p + f (1 - 2p) (Angluin & Laird 1988, Machine Learning 2:343),
+    so 1 - 2f is the least-squares slope of outcome - 1/2 on the reference's rate - 1/2. It weighs rows as the
+    Brier score does, of which it is the excess over what the reference's rates promise (Spiegelhalter 1986,
+    Statistics in Medicine 5:421). Negative where outcomes are more certain than they were.
+    """
+    slope = _slope(_promise(live, reference), 0.5, live.n)
+    return Combined(lambda kept: (1 - kept) / 2, (slope,), live.n)
+
+
+def _slope(one: _Promise, center: float, n: float) -> Ratio:
+    """Slope of the outcome on the reference's rate, both less ``center``, corrected for the noise of these rates."""
+    away = one.rate - center
     spread, noise = float(one.rows @ away**2), float(one.rows @ one.doubt)
-    if spread - noise <= 0.1 * spread:  # the reference's own scores hardly tell cases apart
-        return Ratio(math.nan, math.nan, 0.0, 0.0, 0.0, live.n)
+    if not one.rows.sum() > 2 or spread - noise <= 0.1 * spread:  # the reference's rates hardly differ from the center
+        return Ratio(math.nan, math.nan, 0.0, 0.0, 0.0, n)
     varies = float(away**2 @ one.varies)
     own = float(one.rows**2 @ (one.doubt * (np.maximum(0.0, away**2 - one.doubt) + 2 * one.doubt)))
-    return Ratio(float(away @ one.positive), spread - noise, varies, 0.0, own, live.n)
+    return Ratio(float(away @ (one.positive - center * one.rows)), spread - noise, varies, 0.0, own, n)
