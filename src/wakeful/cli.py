@@ -303,3 +303,34 @@ def tune(
         print(f"\nwrote {monitor}: {len(changes)} {'limit' if len(changes) == 1 else 'limits'} changed")
     else:
         print(f"\n{source.unified(monitor, text, after)}\nwith --write, {monitor.name} is changed so")
+
+
+@app.command()
+def export(
+    monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Parquet or CSV file with the rows of a batch job.")],
+    textfile: Annotated[
+        Path | None, typer.Option(metavar="FILE.prom", help="Write a file for node-exporter's textfile collector.")
+    ] = None,
+    pushgateway: Annotated[str | None, typer.Option(metavar="URL", help="Push to a Pushgateway.")] = None,
+    counts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Add to the counts of earlier runs, which are kept there.")
+    ] = None,
+    version: Annotated[str, typer.Option(metavar="NAME", help="Of the model that scored the rows.")] = "",
+    series: Annotated[int, typer.Option(metavar="N", help="How many series there may be.")] = 10_000,
+) -> None:
+    """Count DATA, the rows of a batch job, and tell Prometheus."""
+    from wakeful.live import batch
+    from wakeful.loading import load_monitor
+
+    if (textfile is None) == (pushgateway is None):
+        raise typer.BadParameter("give either --textfile FILE.prom or --pushgateway URL")
+    loaded = load_monitor(monitor)
+    comparisons = [one.comparison for check in loaded.checks for one in loaded.assertions(check)]
+    metrics = batch.count(loaded.reference, loaded.count(data), comparisons, counts, version=version, series=series)
+    if textfile is not None:
+        batch.write(metrics, textfile)
+    else:
+        batch.push(metrics, str(pushgateway), loaded.reference.model.name)
+    number = sum(len(metric.samples) for metric in metrics)
+    print(f"{'wrote' if textfile else 'pushed'} {number:,} series to {textfile or pushgateway}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from wakeful.counts import CLOCK, IDS, Layout
 from wakeful.errors import DataError
+from wakeful.expression import Comparison, leaves_of
 from wakeful.live.meters import COUNTERS, GAUGES
 from wakeful.live.series import Series, series_of_column, series_of_outcomes, series_of_rows
 
-__all__ = ["OUTCOMES", "BySegment", "Part", "must_fit", "parts"]
+__all__ = ["OUTCOMES", "BySegment", "Part", "asked", "must_fit", "parts"]
 
 OUTCOMES = ""  # stands for the outcomes where columns are named
 BySegment = Mapping[
@@ -18,6 +19,18 @@ BySegment = Mapping[
 ]  # per segment, the columns exported apart for its values; a column's name or OUTCOMES
 
 _OF_ITSELF = len(COUNTERS) + len(GAUGES) + 5  # what a monitor tells of itself
+
+
+def asked(comparisons: Iterable[Comparison]) -> dict[str, frozenset[str]]:
+    """What some comparisons ask by segment."""
+    found: dict[str, frozenset[str]] = {}
+    for comparison in comparisons:
+        for leaf in (*leaves_of(comparison.left), *leaves_of(comparison.right)):
+            of_rows = leaf.columns is None and leaf.signal.of == "rows"  # rows are exported anyway
+            names = frozenset(() if of_rows else leaf.columns or (OUTCOMES,))
+            for segment in {part.segment for part in leaf.parts if part.segment is not None}:
+                found[segment] = found.get(segment, frozenset()) | names
+    return found
 
 
 class Part(NamedTuple):

@@ -1,0 +1,97 @@
+"""Counts of a batch job, told to Prometheus by way of a file or a Pushgateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from prometheus_client import CollectorRegistry, push_to_gateway, write_to_textfile
+from prometheus_client.core import Metric
+
+from wakeful.counts import Counts
+from wakeful.errors import DataError
+from wakeful.expression import Comparison
+from wakeful.live.cardinality import asked
+from wakeful.live.exporter import Exporter
+from wakeful.live.meters import COUNTERS, GAUGES
+from wakeful.live.slots import Reading, Slot
+from wakeful.reference import Reference
+
+__all__ = ["count", "push", "write"]
+
+
+def count(
+    reference: Reference,
+    counts: Counts,
+    comparisons: Iterable[Comparison] = (),
+    folder: Path | None = None,
+    *,
+    version: str = "",
+    series: int = 10_000,
+) -> list[Metric]:
+    """The metrics of one run.
+
+    Args:
+        reference: what the rows were counted with.
+        counts: of this run.
+        comparisons: of the checks; where there are some, of segments only what they ask is told.
+        folder: keeps the counts of earlier runs, to which these are added; without it they stand alone.
+        version: of the model.
+        series: how many there may be.
+
+    Raises:
+        DataError: there would be more series.
+        OSError: the folder cannot be written to.
+    """
+    by_segment = asked(comparisons) or None
+    exporter = Exporter(reference, folder or Path(), version=version, series=series, by_segment=by_segment)
+    done = dict.fromkeys(COUNTERS, 0.0) | {"seen": counts.rows, "counted": counts.rows, "flushes": 1}
+    counters = np.concatenate([counts.vector, list(done.values())])
+    gauges = np.array([time.time() if name == "last_flush" else 0.0 for name in GAUGES])
+    if folder is None:
+        return list(exporter.metrics([Reading(version, counters, gauges[None], time.time())]))
+    slot = Slot.claim(folder, exporter.identity)
+    try:
+        slot.add(counters, gauges)
+        return list(exporter.collect())
+    finally:
+        slot.close()
+
+
+def write(metrics: list[Metric], path: Path) -> None:
+    """Write a file for node-exporter's textfile collector, at once; its name ends in ``.prom``."""
+    if path.suffix != ".prom":
+        raise DataError(f"{path}: node-exporter reads files ending in .prom only. Name it {path.with_suffix('.prom')}")
+    write_to_textfile(str(path), _registry(metrics))
+
+
+def push(metrics: list[Metric], url: str, model: str) -> None:
+    """Push to a Pushgateway, in the place of what was pushed for this model before.
+
+    Raises:
+        DataError: nobody there takes them; the message says why.
+    """
+    try:
+        push_to_gateway(url, job="wakeful", registry=_registry(metrics), grouping_key={"model": model})
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"nothing at {url} takes the counts: {error}. Name a Pushgateway, such as --pushgateway http://localhost:9091"
+        ) from error
+
+
+class _Told:
+    """A collector of metrics that are known already."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+def _registry(metrics: list[Metric]) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Told(metrics))
+    return registry

@@ -1,0 +1,168 @@
+"""What the tests of live monitoring share: counts in slots, and a real Prometheus."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import numpy as np
+import pytest
+
+import wakeful
+from wakeful.live.meters import COUNTERS, identity
+from wakeful.live.slots import Slot
+
+
+@pytest.fixture(scope="session")
+def regression() -> wakeful.Reference:
+    rng = np.random.default_rng(2)
+    rooms = rng.integers(1, 7, 3_000)
+    price = rooms * 50_000 + rng.normal(0, 20_000, 3_000)
+    rows = {"rooms": rooms, "price": price + rng.normal(0, 9_000, 3_000), "paid": price}
+    return wakeful.learn(rows, score="price", label="paid", kinds={"rooms": "categorical"}, name="houses")
+
+
+@pytest.fixture(scope="session")
+def multiclass() -> wakeful.Reference:
+    rng = np.random.default_rng(3)
+    kind = rng.choice(["spam", "work", "news", "(missing)"], 3_000)
+    guess = np.where(rng.random(3_000) < 0.8, kind, rng.choice(["spam", "work", "news"], 3_000))
+    rows = {"length": rng.gamma(3, 200, 3_000), "guess": guess, "kind": kind}
+    return wakeful.learn(rows, score="guess", label="kind", name="mails")
+
+
+Share = Callable[..., Slot]
+
+
+@pytest.fixture
+def share() -> Iterator[Share]:
+    """Count rows into a slot, as a worker does; every slot is given back at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def count(folder: Path, reference: wakeful.Reference, data: Any, version: str = "", **meters: float) -> Slot:
+            whose = identity(reference.layout, version)
+            slot = Slot.claim(folder, whose)
+            stack.callback(slot.close)
+            counts = wakeful.Monitor(reference).count(data)
+            told = [meters.get(name, 0.0) for name in COUNTERS]
+            slot.add(np.concatenate([counts.vector, told]), np.array([3.0, 100.0, 1_700_000_000.0]))
+            return slot
+
+        yield count
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[[Any], str]]:
+    """Serve a WSGI application on a free port; its address."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(app: Any) -> str:
+            server = make_server("127.0.0.1", 0, app, handler_class=_Silent)
+            stack.callback(server.server_close)
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            return f"127.0.0.1:{server.server_port}"
+
+        yield serve
+
+
+class Program:
+    """A program that runs on a port of the loopback interface."""
+
+    def __init__(self, command: list[str], port: int, folder: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def wait(self, path: str, is_ready: Callable[[Any], bool]) -> Any:
+        """What it answers, as soon as that will do; its log where it never does."""
+        for _ in range(300):
+            with contextlib.suppress(OSError, ValueError):
+                answer = self.get(path)
+                if is_ready(answer):
+                    return answer
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise RuntimeError(f"{self.url}{path} did not answer as it should: {self.log.read_text()[-3000:]}")
+
+    def query(self, expression: str, is_ready: Callable[[Any], bool] = bool) -> list[tuple[dict[str, str], float]]:
+        """Labels and values of an expression now."""
+        path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+        answer = self.wait(path, lambda answer: is_ready(answer["data"]["result"]))
+        return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def prometheus(real_component: Any, tmp_path: Path) -> Iterator[Callable[[str], Program]]:
+    """A real Prometheus that scrapes an address every second."""
+    binary = shutil.which("prometheus")
+    real_component(binary is not None, "Prometheus", "apt-get install --no-install-recommends prometheus")
+    assert binary is not None
+    started: list[Program] = []
+
+    def start(target: str) -> Program:
+        folder, port = tmp_path / "prometheus", free_port()
+        folder.mkdir()
+        (folder / "prometheus.yml").write_text(
+            "global: {scrape_interval: 1s}\n"
+            f"scrape_configs: [{{job_name: service, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        )
+        command = [
+            binary, "--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"
+        ]  # fmt: skip
+        started.append(Program(command, port, folder))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.process.terminate()
+            one.process.wait()
+
+
+@pytest.fixture
+def pushgateway(real_component: Any, tmp_path: Path) -> Iterator[Program]:
+    """A real Pushgateway."""
+    binary = shutil.which("prometheus-pushgateway")
+    real_component(binary is not None, "Pushgateway", "apt-get install --no-install-recommends prometheus-pushgateway")
+    assert binary is not None
+    port = free_port()
+    program = Program([binary, f"--web.listen-address=127.0.0.1:{port}"], port, tmp_path)
+    try:
+        program.wait("/api/v1/status", lambda answer: answer["status"] == "success")
+        yield program
+    finally:
+        program.process.terminate()
+        program.process.wait()
