@@ -12,7 +12,7 @@ demo: .venv/ready
 	@.venv/bin/python examples/loans/demo.py build/demo
 
 # The tests, on two workers; make test PYTEST_ARGS='-k precision' runs some of them.
-test: .venv/ready .venv/postgresql
+test: .venv/ready .venv/components
 	@.venv/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
 # Style, format and types.
@@ -35,11 +35,16 @@ bench: .venv/ready
 	@.venv/bin/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-# A real PostgreSQL for the tests, where this may install one; elsewhere they say what they lack.
-.venv/postgresql: .venv/ready
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-		echo "Installing PostgreSQL for the tests ..."; \
-		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql; } \
-			>/dev/null 2>&1 || echo "It could not be installed; tests of PostgreSQL are skipped."; \
+# What the tests run against, where this may install it; elsewhere they say what they lack. No service is started.
+COMPONENTS = postgresql prometheus prometheus-pushgateway
+NO_SERVICES = /usr/sbin/policy-rc.d
+
+.venv/components: .venv/ready
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(COMPONENTS) >/dev/null 2>&1; then \
+		echo "Installing $(COMPONENTS) for the tests ..."; \
+		[ -e $(NO_SERVICES) ] || { printf '#!/bin/sh\nexit 101\n' >$(NO_SERVICES); chmod +x $(NO_SERVICES); made=1; }; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(COMPONENTS); } \
+			>/dev/null 2>&1 || echo "They could not be installed; tests that need them are skipped."; \
+		[ -z "$${made-}" ] || rm -f $(NO_SERVICES); \
 	fi
 	@touch $@
