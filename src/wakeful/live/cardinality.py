@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
-from wakeful.counts import CLOCK, IDS, Layout
+from wakeful.counts import CLOCK, IDS
 from wakeful.errors import DataError
 from wakeful.expression import Comparison, leaves_of
 from wakeful.live.meters import COUNTERS, GAUGES
-from wakeful.live.series import Series, series_of_column, series_of_outcomes, series_of_rows
+from wakeful.live.series import REFERENCE, Series, series_of_column, series_of_outcomes, series_of_rows
+from wakeful.reference import Reference
 
 __all__ = ["OUTCOMES", "BySegment", "Part", "asked", "must_fit", "parts"]
 
@@ -34,56 +36,59 @@ def asked(comparisons: Iterable[Comparison]) -> dict[str, frozenset[str]]:
 
 
 class Part(NamedTuple):
-    """What is exported of one column, or of the outcomes, for one segment.
+    """What is exported of one column, or of the outcomes, for some values of one segment.
 
     Attributes:
         segment: None for all traffic.
         name: of the column, or OUTCOMES.
-        slices: how many values the segment has.
+        slices: for which it is exported, by their place in the layout.
         series: of each of them.
     """
 
     segment: str | None
     name: str
-    slices: int
+    slices: list[int]
     series: list[Series]
 
     @property
     def cost(self) -> int:
         """Number of series in all."""
-        return self.slices * len(self.series)
+        return len(self.slices) * len(self.series)
 
 
-def parts(layout: Layout, by_segment: BySegment | None = None) -> Iterator[Part]:
-    """All that is exported of a layout.
+def parts(reference: Reference, by_segment: BySegment | None = None) -> Iterator[Part]:
+    """All that is exported of a model; no reference is told for values of a segment that training did not show.
 
     Args:
-        layout: of the counts.
+        reference: what it was learnt from.
         by_segment: what is exported for the values of each segment; everything without it.
     """
+    layout, rows = reference.layout, series_of_rows()
     columns = [column.name for column in layout.counted if column.name not in (CLOCK, IDS)]
-    series = {OUTCOMES: series_of_rows() + series_of_outcomes(layout)}
-    series |= {name: series_of_column(layout, name) for name in columns}
+    series = {OUTCOMES: rows + series_of_outcomes(layout)} | {name: series_of_column(layout, name) for name in columns}
+    is_known = reference.counts.table[:, 0] > 0
     for segment in (None, *layout.model.segments):
-        slices = 1 if segment is None else len(layout.segment_values(segment))
+        slices = [at for at, one in enumerate(layout.slices) if one.segment == segment]
         wanted = None if segment is None or by_segment is None else by_segment.get(segment, frozenset())
         for name, some in series.items():
-            if wanted is None or name in wanted:
-                yield Part(segment, name, slices, some)
-            elif name == OUTCOMES:
-                yield Part(segment, name, slices, series_of_rows())
+            if wanted is not None and name not in wanted:
+                some = rows if name == OUTCOMES else []
+            live = [one for one in some if one.name not in REFERENCE]
+            yield Part(segment, name, [at for at in slices if is_known[at]], some)
+            yield Part(segment, name, [at for at in slices if not is_known[at]], live)
 
 
-def must_fit(layout: Layout, by_segment: BySegment | None, budget: int) -> None:
+def must_fit(reference: Reference, by_segment: BySegment | None, budget: int) -> None:
     """DataError where there are more series than ``budget``; it says what costs most, and what to do."""
-    found = list(parts(layout, by_segment))
+    layout, found = reference.layout, list(parts(reference, by_segment))
     total = sum(one.cost for one in found) + _OF_ITSELF
     if total <= budget:
         return
     segments = sorted(layout.model.segments, key=lambda name: -_cost(found, segment=name))
     told = [
-        f"segment {name!r}: {len(layout.segment_values(name))} values × "
-        f"{sum(len(one.series) for one in found if one.segment == name):,} series = {_cost(found, segment=name):,}"
+        f"segment {name!r}: {len(layout.segment_values(name))} values × up to "
+        f"{_each(found, name):,} series = "
+        f"{_cost(found, segment=name):,}"
         for name in segments[:3]
     ]
     names = sorted({one.name for one in found}, key=lambda name: -_cost(found, name=name))
@@ -97,6 +102,15 @@ def must_fit(layout: Layout, by_segment: BySegment | None, budget: int) -> None:
         f"the export of {layout.model.name!r} would have {total:,} series, and its budget is {budget:,}. "
         f"What costs most: {'; '.join(told)}. What to do: {', or '.join(advice)}."
     )
+
+
+def _each(found: list[Part], segment: str) -> int:
+    """Series of that value of a segment which has most."""
+    each: Counter[int] = Counter()
+    for one in found:
+        if one.segment == segment:
+            each.update({at: len(one.series) for at in one.slices})
+    return max(each.values(), default=0)
 
 
 def _cost(found: list[Part], **wanted: str) -> int:

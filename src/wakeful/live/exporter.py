@@ -67,11 +67,11 @@ class Exporter:
         series: int = 10_000,
         by_segment: BySegment | None = None,
     ) -> None:
-        must_fit(reference.layout, by_segment, series)
+        must_fit(reference, by_segment, series)
         self.folder = folder
         self.reference = reference
         self.identity = identity(reference.layout, version)
-        self._plan = _plan(reference.layout, list(parts(reference.layout, by_segment)))
+        self._plan = _plan(reference.layout, parts(reference, by_segment))
         self._shares = _shares(reference)
         self._versions: dict[str, list[_Family]] = {}
 
@@ -126,14 +126,12 @@ class Exporter:
         return self._versions[version]
 
 
-def _plan(layout: Layout, found: list[Part]) -> list[_Family]:
+def _plan(layout: Layout, found: Iterable[Part]) -> list[_Family]:
     """Every series of every slice, by metric, with the labels that do not depend on the version."""
     labels = _slice_labels(layout)
     rows: dict[str, list[tuple[Labels, Ints, list[float]]]] = {name: [] for name in HELP}
     for part in found:
-        for at, one in enumerate(layout.slices):
-            if one.segment != part.segment:
-                continue
+        for at in part.slices:
             for series in part.series:
                 cells = np.array(series.cells, dtype=np.intp) + at * layout.width
                 rows[series.name].append((Labels(labels[at] | series.labels), cells, list(series.weights)))
