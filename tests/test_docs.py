@@ -9,6 +9,7 @@ How a document is read, block by block, in a folder that holds what the demo mak
 - ``python file=NAME`` is written to a file of that name.
 - ``console`` holds commands behind ``$`` and what they print. A line ``…`` stands for any number of lines.
 - ``sh`` holds commands that no test can run, such as ``git clone``; what follows ``make`` is a target.
+- ``promql`` is asked of a real Prometheus in ``tests/live/test_exporter.py``.
 """
 
 from __future__ import annotations
@@ -208,7 +209,9 @@ def executed(document: Path, folder: Path) -> Iterator[Run]:
             for target in re.findall(r"^make (\w+)", block.text, re.M):
                 assert re.search(rf"^{target}:", makefile, re.M), f"{document.name}:{block.line}: make {target}"
         else:
-            assert block.language == "text", f"{document.name}:{block.line}: what is a {block.info!r} block?"
+            assert block.language in ("text", "promql"), (
+                f"{document.name}:{block.line}: what is a {block.info!r} block?"
+            )
 
 
 class Python:

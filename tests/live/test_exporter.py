@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -33,6 +34,8 @@ from wakeful.live.exposition import asgi_app, render, wsgi_app
 from wakeful.live.series import bin_labels, unique
 from wakeful.signals import find, names
 from wakeful.views import column_counts, outcomes
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "prometheus.md"
 
 Series = dict[frozenset[tuple[str, str]], float]
 
@@ -502,6 +505,38 @@ def test_a_real_prometheus_reads_it_and_agrees(counted: tuple[Exporter, Counts],
         for labels, value in found
     }
     assert given == expected
+
+
+def test_the_documented_distance_is_that_of_the_library(counted: tuple[Exporter, Counts], served: Any, prometheus: Any):
+    exporter, counts = counted
+    expression = re.search(r"```promql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
+    assert expression is not None
+    since_it_began = re.sub(r"increase\((.*?)\[1h\]\)", r"(\1)", expression[1])  # an hour is long for a test
+
+    found = prometheus(served(wsgi_app(exporter.collect))).query(since_it_began)
+
+    d1, layout = find("d1", "column"), exporter.reference.layout
+    expected = {
+        name: d1.evidence(column_counts(counts, name), column_counts(exporter.reference.counts, name), {}).estimate(
+            0.05
+        )
+        for name in (column.name for column in layout.model.columns)
+    }
+    assert {labels["column"]: value for labels, value in found} == pytest.approx(
+        {name: one.value for name, one in expected.items()}, rel=1e-9
+    )
+
+
+def test_every_metric_is_documented_and_exists(
+    counted: tuple[Exporter, Counts], tmp_path: Path, regression: wakeful.Reference
+):
+    told = {
+        dict(one)["__name__"]
+        for exporter in (counted[0], Exporter(regression, tmp_path))
+        for one in collected(exporter)
+    }
+    rows = re.findall(r"^\| (`wakeful_.*?) \|", DOCUMENT.read_text(encoding="utf-8"), re.M)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == told
 
 
 def test_promtool_finds_nothing_to_object_to(
