@@ -272,7 +272,8 @@ def test_on_a_full_disk_who_has_a_slot_goes_on_and_who_has_none_is_told(small_di
 def run(script: str, *arguments: object) -> list[str]:
     """Lines that a script prints in an interpreter of its own, where it may fork as it likes."""
     command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # Python warns where a process with threads forks
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=alone)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
