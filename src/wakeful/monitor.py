@@ -27,7 +27,7 @@ from wakeful.verdicts import Verdict, Window
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from wakeful.live.recorder import Recorder
+    from wakeful.live.recorder import Recorder, Watched
 
 __all__ = ["Monitor", "Report"]
 
@@ -204,14 +204,12 @@ class Monitor:
         Raises:
             DataError: an option cannot be understood, or the export would have too many series.
         """
-        from wakeful.live.service import start  # what only a service needs
+        from wakeful.live.service import Options, start  # what only a service needs
 
         self.must_derive()
         self.stop()
-        self._recorder = start(
-            self.reference, self._derived, self.holdout, self.needed, counts=counts, log=log, version=version,
-            registry=registry, flush=flush, buffer=buffer, series=series,
-        )  # fmt: skip
+        options = Options(counts, log, version, registry, flush, buffer, series)
+        self._recorder = start(self._watched, self._comparisons(), options)
 
     def stop(self) -> None:
         """Flush what waits and close the log; done by itself when the process ends."""
@@ -219,14 +217,14 @@ class Monitor:
             self._recorder.stop()
 
     @property
-    def _watching(self) -> Recorder:
+    def _begun(self) -> Recorder:
         """The recorder; never raises."""
         if self._recorder is None:
             from wakeful.live.service import start_quietly
 
             with _STARTING:
                 if self._recorder is None:
-                    self._recorder = start_quietly(self.reference, self._derived, self.holdout, self.needed)
+                    self._recorder = start_quietly(self._watched, self._comparisons)
         return self._recorder
 
     def observe(
@@ -247,7 +245,7 @@ class Monitor:
             decision: whether the case is flagged, where the threshold does not say it.
             time: when it happened, in seconds since 1970 or as a datetime; now without it.
         """
-        (self._recorder or self._watching).observe(features, score, id, decision, time)
+        (self._recorder or self._begun).observe(features, score, id, decision, time)
 
     def observe_batch(self, data: object, *, score: Sequence[Any] | None = None) -> None:
         """Count, and log, many answers at once; never raises.
@@ -259,7 +257,7 @@ class Monitor:
         """
         from wakeful.live.tables import snapshot
 
-        recorder = self._recorder or self._watching
+        recorder = self._recorder or self._begun
         try:
             recorder.observe_table(snapshot(self.reference.model, data, score))
         except Exception as error:
@@ -280,7 +278,7 @@ class Monitor:
             label: the outcome.
             time: when it became known; now without it.
         """
-        (self._recorder or self._watching).outcome(id, label, time)
+        (self._recorder or self._begun).outcome(id, label, time)
 
     @property
     def live(self) -> Live:
@@ -294,6 +292,15 @@ class Monitor:
         if check.name not in self._assertions:
             self._assertions[check.name] = read(check, self.live)
         return self._assertions[check.name]
+
+    @property
+    def _watched(self) -> Watched:
+        from wakeful.live.recorder import Watched
+
+        return Watched(self.reference, self._derived, self.holdout, self.needed)
+
+    def _comparisons(self) -> list[Comparison]:
+        return [one.comparison for check in self.checks for one in self.assertions(check)]
 
     def alpha(self, check: Check, assertion: Assertion) -> float:
         """Error rate of one comparison of an assertion, from the alarm budget and all that is asserted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ __all__ = ["count", "push", "write"]
 def count(
     reference: Reference,
     counts: Counts,
-    comparisons: Iterable[Comparison] = (),
+    comparisons: Collection[Comparison] = (),
     folder: Path | None = None,
     *,
     version: str = "",
@@ -45,8 +45,7 @@ def count(
         DataError: there would be more series.
         OSError: the folder cannot be written to.
     """
-    by_segment = asked(comparisons) or None
-    exporter = Exporter(reference, folder or Path(), version=version, series=series, by_segment=by_segment)
+    exporter = Exporter(reference, folder or Path(), version=version, series=series, by_segment=asked(comparisons))
     done = dict.fromkeys(COUNTERS, 0.0) | {"seen": counts.rows, "counted": counts.rows, "flushes": 1}
     counters = np.concatenate([counts.vector, list(done.values())])
     gauges = np.array([time.time() if name == "last_flush" else 0.0 for name in GAUGES])

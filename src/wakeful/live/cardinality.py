@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from wakeful.counts import CLOCK, IDS
@@ -23,8 +23,10 @@ BySegment = Mapping[
 _OF_ITSELF = len(COUNTERS) + len(GAUGES) + 5  # what a monitor tells of itself
 
 
-def asked(comparisons: Iterable[Comparison]) -> dict[str, frozenset[str]]:
-    """What some comparisons ask by segment."""
+def asked(comparisons: Collection[Comparison]) -> dict[str, frozenset[str]] | None:
+    """What some comparisons ask by segment; None, which is everything, where there are none."""
+    if not comparisons:
+        return None
     found: dict[str, frozenset[str]] = {}
     for comparison in comparisons:
         for leaf in (*leaves_of(comparison.left), *leaves_of(comparison.right)):

@@ -18,14 +18,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from wakeful.counting import Batch, Derivation, RowBatch, count
-from wakeful.counts import Counts, Layout
+from wakeful.counts import Counts
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
 from wakeful.live.meters import COUNTERS, GAUGES, identity
 from wakeful.live.observations import Observation, Outcome, Row, Time, batch_of, logged, rows_of_table, seconds, size
 from wakeful.live.slots import Slot
+from wakeful.reference import Reference
 
-__all__ = ["Journal", "Recorder", "Settings"]
+__all__ = ["Journal", "Recorder", "Settings", "Watched"]
 
 _CHUNK = 4096  # observations counted at once: enough that numpy's calls cost little, few enough for the caches
 _BYTES = 128 * 2**20  # of observations that wait
@@ -74,31 +75,32 @@ class Settings(NamedTuple):
     journal: Callable[[], Journal] | None = None
 
 
-class Recorder:
-    """Watches one model inside a service.
+class Watched(NamedTuple):
+    """What is watched.
 
-    Args:
-        layout: which count stands where.
+    Attributes:
+        reference: of the model.
         derived: functions of the derived columns, by name.
         holdout: which flagged cases are held out.
         known: columns that the reference knows; None where any may be asked for.
-        settings: how.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        derived: Mapping[str, Derivation],
-        holdout: Holdout,
-        known: Collection[str] | None,
-        settings: Settings,
-    ) -> None:
-        self.layout = layout
+    reference: Reference
+    derived: Mapping[str, Derivation]
+    holdout: Holdout
+    known: Collection[str] | None
+
+
+class Recorder:
+    """Watches one model inside a service."""
+
+    def __init__(self, watched: Watched, settings: Settings) -> None:
+        self.layout = layout = watched.reference.layout
         self.settings = settings
         self.identity = identity(layout, settings.version)
-        self._derived = derived
-        self._holdout = holdout
-        self._known = None if known is None else frozenset(known)
+        self._derived = watched.derived
+        self._holdout = watched.holdout
+        self._known = None if watched.known is None else frozenset(watched.known)
         self._told: set[str] = set()
         self._begin()
 
