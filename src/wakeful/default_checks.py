@@ -294,16 +294,23 @@ def _at_most(reference: Reference, windows: list[Counts], name: str) -> str:
 def _answer_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Check]:
     model = reference.model
     page = {"window": "6h", "page": "on-call"}
-    asserts = [f"live.score.d1() <= {_shift_limit(reference, windows)}"]
+    asserts, share = [f"live.score.d1() <= {_shift_limit(reference, windows)}"], []
     if model.task == "binary" and (model.threshold is not None or model.decision is not None):
         low, high = _flagged_limits(reference, windows)
-        asserts.append(f"{low} <= live.flagged_share() <= {high}" if low != "0" else f"live.flagged_share() <= {high}")
+        share = [f"{low} <= live.flagged_share() <= {high}" if low != "0" else f"live.flagged_share() <= {high}"]
     yield _Check(
         "answers_keep_their_shape",
         page | {"fear": "The model answers differently than it used to"},
         ["Half of d1 is the share of answers that moved, beyond what noise explains."],
-        asserts,
+        asserts + share,
     )
+    if share:
+        yield _Check(
+            "as_many_are_flagged",
+            page | {"window": "7d", "fear": "We flag more cases than we mean to, or fewer"},
+            ["The same over a week: a change too small for a few hours to tell from noise is told at last."],
+            share,
+        )
     broken = [
         "live.score.missing() <= live.reference.score.missing() + 0.01",
         "live.score.invalid() <= live.reference.score.invalid() + 0.005",
@@ -355,7 +362,7 @@ def _flagged_limits(reference: Reference, windows: list[Counts]) -> tuple[str, s
     shares = [_quality(one, reference, "flagged_share") for one in windows]
     low = min(low, value - _ROOM * _usual_worst([value - share - 2 * noise for share, noise in shares]))
     high = max(high, value + _ROOM * _usual_worst([share - value - 2 * noise for share, noise in shares]))
-    digits = 2 if value > 0.05 else 4
+    digits = 3 if value > 0.05 else 4
     unit = 10**digits
     return f"{math.floor(max(low, 0.0) * unit) / unit:g}", f"{math.ceil(min(high, 1.0) * unit) / unit:g}"
 
