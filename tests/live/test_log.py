@@ -439,3 +439,48 @@ def test_roles_named_by_the_model_are_columns(reference: wakeful.Reference, writ
     (path,) = tmp_path.glob("date=*/*")
     (row,) = pq.read_table(path).to_pylist()
     assert (row["application"], row["turned_down"], row["held"]) == ("a", True, False)
+
+
+def test_rows_of_a_table_say_nothing_twice(writing: Any, read: Any, tmp_path: Path):
+    """There the features hold the score and the rest, too."""
+    features = {"income": 1.0, "score": 0.5, "held": 1, "id": "a", "flagged": True, "rejected": 0}
+    writer = writing(tmp_path)
+    writer.write([Row(features, 0.5, 1e9, "a", True, True), Row(features | {"id": "b"}, 0.5, 1e9, "c", True, True)])
+    writer.close()
+
+    first, second = read(tmp_path).to_pylist()
+
+    assert json.loads(first["other"]) == {"rejected": 0}
+    assert json.loads(second["other"]) == {"rejected": 0, "id": "b"}
+
+
+def test_the_moment_stands_in_for_a_time_that_is_not_sent(writing: Any, read: Any, traffic: Any, tmp_path: Path):
+    data = traffic(2_000)
+    data["applied_at"] = pd.date_range("2026-01-01", periods=2_000, freq="1h")
+    learnt = wakeful.learn(pd.DataFrame(data), score="score", threshold=0.5, time="applied_at", name="loans")
+    writer = writing(tmp_path, layout=learnt.layout)
+    sent = {"applied_at": dt.datetime(2026, 5, 5)}
+    writer.write([Row({}, 0.5, 1e9, "a"), Row(sent, 0.5, 1e9, "b"), Row({}, 0.5, float("nan"), "c")])
+    writer.close()
+
+    times = read(tmp_path)["applied_at"].to_pylist()
+
+    assert times == [dt.datetime(2001, 9, 9, 1, 46, 40), dt.datetime(2026, 5, 5), None]
+
+
+def test_a_service_logs_what_it_observes(reference: wakeful.Reference, read: Any, traffic: Any, tmp_path: Path):
+    monitor = wakeful.Monitor(reference)
+    monitor.start(counts=tmp_path / "counts", log=tmp_path / "log", version="v7", registry=None)
+    data = traffic(100)
+    for at in range(100):
+        monitor.observe(
+            {"income": data["income"][at], "city": data["city"][at]}, score=data["score"][at], id=f"{at:03}"
+        )
+    monitor.outcome("000", 1)
+    monitor.stop()
+
+    table = read(tmp_path / "log")
+
+    assert table["income"].to_pylist() == data["income"].tolist()
+    assert set(table["version"].to_pylist()) == {"v7"}
+    assert read(tmp_path / "log" / "_outcomes")["rejected"].to_pylist() == [1.0]

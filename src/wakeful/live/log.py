@@ -10,7 +10,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wakeful.live.schema import Table
     from wakeful.live.segment import Segment
 
-__all__ = ["Log", "LogWriter"]
+__all__ = ["Log", "LogWriter", "journal"]
 
 _BATCH = 4_096  # rows of a record batch: bounds what is held while they are converted
 _MOST_WAITING = 200  # sealed segments of one process
@@ -76,6 +76,22 @@ class Log:
             raise DataError("hashed columns need a salt, or anybody could try all values: Log(…, salt=SECRET).")
         if self.keep is not None:
             duration(self.keep)
+
+
+def journal(log: Log | str | os.PathLike[str], layout: Layout, version: str) -> Callable[[], LogWriter]:
+    """What makes the writer of each process; what cannot work is told now.
+
+    Raises:
+        DataError: the address is none, or names of columns collide.
+        MissingExtra: pyarrow is not installed.
+    """
+    from wakeful.live import schema
+    from wakeful.live.place import Place
+
+    log = log if isinstance(log, Log) else Log(log)
+    Place(log.url)
+    schema.predictions(layout, version, schema.Hidden())
+    return lambda: LogWriter(log, layout, version)
 
 
 class LogWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -76,6 +77,7 @@ class Table:
         roles: kinds of the columns that are read from a row's other parts, by name; in the order of ``parts``.
         parts: the part of a row each role is read from; ``features`` and the time are not among them.
         version: of the service; None where the table does not tell it.
+        moment: the column of the model's time; where a row has none, it is when it was observed.
         hidden: what must not be written.
         about: metadata of its files.
     """
@@ -86,6 +88,7 @@ class Table:
     roles: Mapping[str, FitKind]
     parts: Sequence[str]
     version: str | None
+    moment: str | None
     hidden: Hidden
     about: Mapping[str, str]
 
@@ -117,10 +120,16 @@ class Table:
         if mappings := given.get("features"):
             found, unknown = self._extract(mappings)
             for (name, kind), values in zip(self.features.items(), found, strict=True):
+                if name == self.moment:  # as it is counted
+                    values = [
+                        _clock(at) if value is None else value
+                        for value, at in zip(values, given[self.time], strict=True)
+                    ]
                 if name not in self.hidden.excluded:
                     columns[name] = self._column(name, kind, values, others)
             for at in unknown:
-                self._gather(mappings[at], others.setdefault(at, {}))
+                said = {name: given[part][at] for name, part in zip(self.roles, self.parts, strict=True)}
+                self._gather(at, mappings[at], said, others)
         columns[OTHER] = texts(self._as_texts(others, len(rows)), sys.maxsize) if others else one_text(None, len(rows))
         return pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
 
@@ -134,25 +143,31 @@ class Table:
 
     def _extract(self, mappings: Sequence[Mapping[str, Any]]) -> tuple[list[Sequence[Any]], list[int]]:
         """The values of every column, and rows that may have others."""
-        names = tuple(self.features)
-        if not names:
-            return [], list(range(len(mappings)))
+        names = tuple(name for name in self.features if name != self.moment)
         try:
-            pick: Callable[[Any], Any] = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+            pick: Callable[[Any], Any] = (
+                itemgetter(*names) if len(names) > 1 else lambda row: [row[one] for one in names]
+            )
             columns: list[Sequence[Any]] = list(zip(*map(pick, mappings), strict=True))
+            if self.moment is not None and self.moment in self.features:  # many services never send the time
+                sent = [row.get(self.moment) for row in mappings]
+                columns.insert(list(self.features).index(self.moment), sent)
             # a row that has every column, and no more names than there are columns, has no others
             return columns, [at for at, size in enumerate(map(len, mappings)) if size != len(names)]
         except Exception:  # a column is missing somewhere, or a mapping is hostile
-            return [[_value(row, name) for row in mappings] for name in names], list(range(len(mappings)))
+            return [[_value(row, name) for row in mappings] for name in self.features], list(range(len(mappings)))
 
-    def _gather(self, row: Mapping[str, Any], found: dict[str, Any]) -> None:
-        """Put what has no column of its own into ``found``."""
+    def _gather(
+        self, at: int, row: Mapping[str, Any], said: Mapping[str, Any], others: dict[int, dict[str, Any]]
+    ) -> None:
+        """Put what has no column of its own into ``others``; what a role's column says already has one."""
         try:
-            known = self.features
-            for name in islice((one for one in row if one not in known), _MOST_UNKNOWN):
-                found.setdefault(name, row[name])
+            for name in islice((one for one in row if one not in self.features), _MOST_UNKNOWN):
+                value = row[name]
+                if name not in said or not (value is said[name] or _are_equal(value, said[name])):
+                    others.setdefault(at, {}).setdefault(name, value)
         except Exception:  # a hostile mapping
-            found.setdefault("(features)", row)
+            others.setdefault(at, {}).setdefault("(features)", row)
 
     def _as_texts(self, others: Mapping[int, Mapping[Any, Any]], rows: int) -> list[str | None]:
         shown: list[str | None] = [None] * rows
@@ -172,6 +187,19 @@ def _value(row: Mapping[str, Any], name: str) -> Any:
         return row.get(name)
     except Exception:  # a hostile mapping
         return None
+
+
+def _clock(seconds: Any) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except Exception:  # no moment of the calendar
+        return None
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Whether a flag and a truth value, or two numbers or texts, say the same."""
+    known = (str, int, float, bool, np.float64, np.int64, np.bool_)
+    return type(one) in known and type(other) in known and bool(one == other)
 
 
 def predictions(layout: Layout, version: str, hidden: Hidden) -> Table:
@@ -201,7 +229,7 @@ def predictions(layout: Layout, version: str, hidden: Hidden) -> Table:
             features[name] = "clock" if name == model.time else "text"
     parts = ("id", "score", "flagged", "holdout")
     about = {"wakeful.model": model.name, "wakeful.reference": layout.fingerprint}
-    return Table("predictions", "observed_at", features, roles, parts, version, hidden, about)
+    return Table("predictions", "observed_at", features, roles, parts, version, model.time, hidden, about)
 
 
 def outcomes(layout: Layout, hidden: Hidden) -> Table:
@@ -210,7 +238,7 @@ def outcomes(layout: Layout, hidden: Hidden) -> Table:
     kind = _kind(layout, model.score.name) if model.task == "multiclass" else "number"
     roles: dict[str, FitKind] = {model.id or "id": "id", model.label or "label": kind}
     about = {"wakeful.model": model.name, "wakeful.reference": layout.fingerprint}
-    return Table("outcomes", "at", {}, roles, ("id", "label"), None, hidden, about)
+    return Table("outcomes", "at", {}, roles, ("id", "label"), None, None, hidden, about)
 
 
 def _kind(layout: Layout, name: str) -> FitKind:
