@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +100,32 @@ def reference(traffic: Traffic) -> wakeful.Reference:
         segments=["platform"],
         name="loans",
     )
+
+
+@pytest.fixture(scope="session")
+def bucket(real_component: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server that speaks S3, as the end of an URL."""
+    try:
+        import moto  # noqa: F401
+
+        found = True
+    except ImportError:
+        found = False
+    real_component(found, "moto", "pip install 'moto[s3]' flask flask-cors")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("moto") / "log").open("wb")
+    with subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=log, stderr=log) as server:
+        try:
+            for _ in range(200):
+                try:
+                    request = urllib.request.Request(f"http://127.0.0.1:{port}/history", method="PUT")
+                    urllib.request.urlopen(request, timeout=10).close()  # a bucket
+                    break
+                except (urllib.error.URLError, ConnectionError):
+                    time.sleep(0.1)
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            log.close()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from wakeful.evidence import Average, Distance, Share
     from wakeful.learning import learn
+    from wakeful.live.log import Log
     from wakeful.monitor import Monitor, Report
     from wakeful.reference import Reference
     from wakeful.signals import signal
@@ -35,6 +36,7 @@ __all__ = [
     "Counts",
     "DataError",
     "Distance",
+    "Log",
     "MissingExtra",
     "Monitor",
     "Reference",
@@ -52,6 +54,7 @@ _HOMES = {
     "Average": "evidence",
     "Counts": "counts",
     "Distance": "evidence",
+    "Log": "live.log",
     "Monitor": "monitor",
     "Reference": "reference",
     "Report": "monitor",

@@ -334,3 +334,26 @@ def export(
         batch.push(metrics, str(pushgateway), loaded.reference.model.name)
     number = sum(len(metric.samples) for metric in metrics)
     print(f"{'wrote' if textfile else 'pushed'} {number:,} series to {textfile or pushgateway}")
+
+
+log_app = typer.Typer(help="The log that a service writes.", no_args_is_help=True)
+app.add_typer(log_app, name="log")
+
+
+@log_app.command("compact")
+def log_compact(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Directory or bucket URL of the log.")],
+    older_than: Annotated[
+        str, typer.Option(metavar="1d", help="Leave days alone that ended less than this ago: rows may still come.")
+    ] = "1d",
+    keep: Annotated[str | None, typer.Option(metavar="400d", help="Delete days that ended longer ago.")] = None,
+    spool: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of unpublished rows, where a bucket's log was given one.")
+    ] = None,
+) -> None:
+    """Merge the files of each past day into one, recover what dead writers left, delete what is too old."""
+    from wakeful.live.compact import compact
+
+    console = Console(soft_wrap=True, highlight=False)
+    for line in compact(url, older_than=older_than, keep=keep, spool=spool).lines():
+        console.print(line, markup=False)

@@ -21,6 +21,7 @@ __all__ = ["are_numbers", "clock_cells", "encode_categories", "encode_clock", "e
 
 MISSING, INVALID = np.nan, np.inf
 _CLOCKS = {"hour": (3600, 0, 24), "weekday": (86_400, 3, 7), "hour_of_week": (3600, 72, 168)}  # s, first, cycle
+_name = type.__dict__["__name__"].__get__  # of a type, whatever its metaclass says
 
 
 def encode_numbers(values: Sequence[Any]) -> Floats:
@@ -57,7 +58,7 @@ def _number(value: Any) -> float:
 
 
 def _is_null(value: Any) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType")  # pandas' own nulls
+    return value is None or _name(type(value)) in ("NAType", "NaTType")  # pandas' own nulls
 
 
 def encode_categories(values: Sequence[Any], bins: CategoryBins) -> Ints:

@@ -1,4 +1,4 @@
-"""What the tests of live monitoring share: counts in slots, and a real Prometheus."""
+"""What the tests of live monitoring share: counts in slots, a real Prometheus, logs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 import wakeful
+from wakeful.live.log import Log, LogWriter
 from wakeful.live.meters import COUNTERS, identity
+from wakeful.live.observations import Row
 from wakeful.live.slots import Slot
 
 
@@ -166,3 +170,72 @@ def pushgateway(real_component: Any, tmp_path: Path) -> Iterator[Program]:
     finally:
         program.process.terminate()
         program.process.wait()
+
+
+AT = 1_767_268_800.0  # 2026-01-01 12:00 UTC
+
+
+@pytest.fixture
+def observed() -> Callable[..., list[Row]]:
+    """What a service hands to the log: rows of ``traffic`` one second apart, ids ``a-0``, ``a-1`` …"""
+
+    def make(data: dict[str, Any], prefix: str = "a", start: float = AT, step: float = 1.0) -> list[Row]:
+        columns = {name: list(values) for name, values in data.items()}
+        scores, held = columns.pop("score"), columns.pop("held")
+        columns.pop("rejected")
+        return [
+            Row(
+                dict(zip(columns, features, strict=True)), score, start + at * step, f"{prefix}-{at}", score >= 0.5, one
+            )
+            for at, (*features, score, one) in enumerate(zip(*columns.values(), scores, held, strict=True))
+        ]
+
+    return make
+
+
+@pytest.fixture
+def writing(reference: wakeful.Reference) -> Iterator[Callable[..., LogWriter]]:
+    """Makes writers of a log, which are closed afterwards."""
+    made = []
+
+    def make(log: Log | str | Path, layout: Any = None, **options: Any) -> LogWriter:
+        log = log if isinstance(log, Log) else Log(log, **options)
+        made.append(LogWriter(log, layout or reference.layout, "v1"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def read() -> Callable[..., pa.Table]:
+    """All published rows of a log, in the order of their ids."""
+
+    def rows(url: str | Path) -> pa.Table:
+        return ds.dataset(str(url), format="parquet").to_table().sort_by("id")
+
+    return rows
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """Waits for what another thread does; a failure where it never comes to be."""
+
+    def wait(is_so: Callable[[], object], within: float = 30.0) -> None:
+        end = time.monotonic() + within
+        while not is_so():
+            assert time.monotonic() < end, "it never came to be"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def published() -> Callable[[Path], list[str]]:
+    """Names of the published files of a directory."""
+
+    def names(folder: Path) -> Sequence[str]:
+        return sorted(str(path.relative_to(folder)) for path in folder.glob("date=*/*.parquet"))
+
+    return names

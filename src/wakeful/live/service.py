@@ -90,4 +90,8 @@ def _export(exporter: Exporter, registry: CollectorRegistry) -> None:
 def _journal(reference: Reference, log: Any, version: str) -> Callable[[], Journal] | None:
     """Makes the log of a process; None where nobody wants one."""
     log = os.environ.get("WAKEFUL_LOG") if log is None else log
-    return None
+    if not log:
+        return None
+    from wakeful.live.log import journal  # needs pyarrow, which a service without a log has not
+
+    return journal(log, reference.layout, version)
