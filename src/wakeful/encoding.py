@@ -17,7 +17,7 @@ import numpy as np
 
 from wakeful.bins import CategoryBins, Floats, Ints
 
-__all__ = ["are_numbers", "clock_cells", "encode_categories", "encode_clock", "encode_numbers"]
+__all__ = ["are_numbers", "clock_cells", "encode_categories", "encode_clock", "encode_numbers", "packed"]
 
 MISSING, INVALID = np.nan, np.inf
 _CLOCKS = {"hour": (3600, 0, 24), "weekday": (86_400, 3, 7), "hour_of_week": (3600, 72, 168)}  # s, first, cycle
@@ -29,20 +29,26 @@ def encode_numbers(values: Sequence[Any]) -> Floats:
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         return values.astype(float)
     try:
-        return _packed(values)
-    except Exception:  # something is no number
-        pass
-    try:
-        return _packed([MISSING if value is None else value for value in values])
-    except Exception:
+        return packed(values)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # something is no number, or a hostile __float__ raises: one by one it is found
         return np.fromiter((_number(value) for value in values), dtype=float, count=len(values))
 
 
-def _packed(values: Sequence[Any]) -> Floats:
-    """Numbers as float64, in a third of the time that numpy takes; raises where one of them is none, as texts are."""
-    packed = np.empty(len(values))
-    struct.pack_into(f"{len(values)}d", packed.data, 0, *values)
-    return packed
+def packed(values: Sequence[Any]) -> Floats:
+    """Numbers as float64, in a third of the time that numpy takes; None is missing.
+
+    Raises:
+        Exception: one of them is no number, or raises itself; texts are none.
+    """
+    numbers = np.empty(len(values))
+    try:
+        struct.pack_into(f"{len(values)}d", numbers.data, 0, *values)
+    except struct.error:
+        filled = [MISSING if value is None else value for value in values]
+        struct.pack_into(f"{len(values)}d", numbers.data, 0, *filled)
+    return numbers
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
@@ -52,8 +58,10 @@ def are_numbers(values: Sequence[Any]) -> bool:
 
 def _number(value: Any) -> float:
     try:
-        return float(_packed([value])[0])
-    except Exception:  # no number, a hostile __float__, or an int beyond float's range: never the caller's problem
+        return float(packed([value])[0])
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # no number, a hostile __float__, or an int beyond float's range: never the caller's problem
         return MISSING if _is_null(value) else INVALID
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeful.encoding import encode_numbers
+from wakeful.encoding import encode_numbers, packed
 from wakeful.errors import MissingExtra
 from wakeful.live.plain import canonical
 
@@ -30,12 +30,15 @@ FitKind: TypeAlias = Literal["number", "whole", "truth", "text", "clock", "id"]
 _MISFIT = object()
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICRO = dt.timedelta(microseconds=1)
-_FLOATS = {float, int, bool, type(None), np.float64, np.float32, np.int64, np.int32}
 _YEAR_ONE, _YEAR_9999 = -62_135_596_800.0, 253_402_300_800.0  # seconds since 1970
 
 
 class Fitted(NamedTuple):
-    """A column: its Arrow array, null where nothing came or fits; rows whose value does not fit."""
+    """A column: its Arrow array and the rows whose value does not fit.
+
+    What does not fit is null, but infinite in a column of numbers: so it counts as invalid when the log is replayed,
+    as it did when it was observed.
+    """
 
     array: Any
     misfits: Sequence[int] = ()
@@ -55,9 +58,9 @@ def type_of(kind: FitKind) -> Any:
 
 def fit(kind: FitKind, values: Sequence[Any]) -> Fitted:
     """Values as a column; never raises, whatever they are."""
-    if kind == "number" and (numbers := _floats(values)) is not None:
-        return Fitted(_numbers(numbers))
     try:
+        if kind == "number":
+            return Fitted(_numbers(packed(values)))
         types = set(map(type, values))
         if kind in ("text", "id") and types <= {str, type(None)}:
             return Fitted(texts(values))
@@ -65,17 +68,9 @@ def fit(kind: FitKind, values: Sequence[Any]) -> Fitted:
             return Fitted(_fixed(pa.int64(), np.array(values, dtype=np.int64)))
         if kind == "truth" and types == {bool}:
             return Fitted(_truths(np.array(values, dtype=bool)))
-    except Exception:  # an int beyond the type, a lone surrogate, a type that cannot be hashed: one by one it is found
+    except BaseException:  # an int beyond the type, a lone surrogate, a hostile __float__: one by one it is found
         pass
     return _one_by_one(kind, values)
-
-
-def _floats(values: Sequence[Any]) -> NDArray[np.float64] | None:
-    """Numbers as an array, where all are plain ones and none is beyond a float's range."""
-    try:
-        return np.array(values, dtype=np.float64) if set(map(type, values)) <= _FLOATS else None
-    except Exception:  # an int that is too large, a type that cannot be hashed
-        return None
 
 
 def _one_by_one(kind: FitKind, values: Sequence[Any]) -> Fitted:
@@ -83,11 +78,11 @@ def _one_by_one(kind: FitKind, values: Sequence[Any]) -> Fitted:
     for at, value in enumerate(values):
         try:
             one = None if _is_missing(value) else fitting(value)
-        except Exception:  # a hostile value: never the caller's problem
+        except BaseException:  # a hostile value: never the caller's problem
             one = _MISFIT
         if one is _MISFIT:
             misfits.append(at)
-            one = None
+            one = np.inf if kind == "number" else None
         fitted.append(one)
     return Fitted(_BUILDING[kind](fitted), misfits)
 
@@ -176,8 +171,7 @@ def one_text(value: str | None, rows: int) -> Any:
 
 def instants(seconds: Sequence[Any], now: float) -> Any:
     """Seconds since 1970 as timestamps in UTC; ``now`` where one is no moment of the calendar."""
-    times = _floats(seconds)
-    times = encode_numbers(seconds) if times is None else times
+    times = encode_numbers(seconds)
     times = np.where((times >= _YEAR_ONE) & (times < _YEAR_9999), times, now)
     return _fixed(pa.timestamp("us", "UTC"), np.rint(times * 1e6).astype(np.int64))
 

@@ -211,7 +211,8 @@ class LogWriter:
     def _is_full(self, kind: str) -> bool:
         """Whether the spool is at its bound, or its disk would have no room left to publish what lies there."""
         try:
-            used = sum(one.stat().st_size for one in os.scandir(self._spool))
+            with os.scandir(self._spool) as found:
+                used = sum(one.stat().st_size for one in found)
             free = os.statvfs(self._spool)
         except OSError:
             return False  # not there yet, or changing: writing will tell
