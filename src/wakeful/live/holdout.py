@@ -59,6 +59,10 @@ class Holdout:
             flagged = threshold is not None and bool(score >= threshold) and math.isfinite(score)
         except Exception:
             flagged = False
+        except BaseException:  # such as SystemExit: of a hostile score, or of a signal that comes just now
+            if type(score) in (float, int):
+                raise
+            flagged = False
         holdout = flagged and self.draws(id)
         return Decision(flagged, holdout, flagged and not holdout)
 
@@ -89,4 +93,8 @@ def _text(id: Any) -> bytes | None:
         whole = int(id)  # type: ignore[call-overload]  # Decimal and Fraction convert as well
         return str(whole if whole == id else float(id)).encode()  # type: ignore[arg-type]
     except Exception:  # NaN, infinity, an int of too many digits, or hostile: never the caller's problem
+        return None
+    except BaseException:  # such as SystemExit
+        if type(id) in (str, int, bytes, uuid.UUID):
+            raise
         return None

@@ -134,6 +134,10 @@ class Recorder:
             pending.append((dict(features), score, id, decision, time.time() if at is None else at))
         except Exception:  # no mapping, or a hostile one
             self._refuse("invalid")
+        except BaseException:  # such as SystemExit: of a hostile mapping, or of a signal that comes just now
+            if type(features) is dict:  # copying it calls nothing that could raise
+                raise
+            self._refuse("invalid")
         if self._thread is None:
             self._start()
 
@@ -157,10 +161,10 @@ class Recorder:
         if self._thread is None:
             self._start()
 
-    def refuse(self, what: str) -> None:
+    def refuse(self, what: str, error: Exception) -> None:
         """Count something that is no observation at all, and say so once."""
         self._refuse("invalid")
-        self._complain("invalid", what)
+        self._complain("invalid", f"{what}: {_told(error)}")
         if self._thread is None:
             self._start()
 
