@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ import wakeful
 from wakeful.live.meters import COUNTERS
 from wakeful.live.slots import read
 
-VALUES = int(os.environ.get("HOSTILE_VALUES", 100_000))  # a million take some minutes
+VALUES = 1_000_000
 
 
 class Seeded:
@@ -117,15 +116,16 @@ def hand_over(monitor: wakeful.Monitor, source: hostile.Source) -> int:
     return 0
 
 
-def test_hostile_values_raise_nothing_and_are_accounted_for(watched: Watched) -> None:
+def test_a_million_hostile_values_raise_nothing_and_are_accounted_for(watched: Watched) -> None:
     source = Seeded(1)
     observed = calls = 0
     while source.values < VALUES:
         observed += hand_over(watched.monitor, source)
         calls += 1
-        if not calls % 5_000:
+        if not calls % 100:  # or most are dropped unread, as hostile values count as large
             watched.recorder.flush()
     watched.must_be_well()
+    assert watched.meters["counted"] > 0.8 * observed
     assert watched.meters["seen"] == observed + 10
 
 

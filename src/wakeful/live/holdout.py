@@ -88,7 +88,11 @@ def _text(id: Any) -> bytes | None:
             return id
         if isinstance(id, uuid.UUID):
             return str(id).encode()
+        if isinstance(id, int):
+            return str(int(id)).encode()
         if not isinstance(id, numbers.Number) or isinstance(id, complex):
+            return None
+        if not math.isfinite(float(id)):  # type: ignore[arg-type]  # Decimal("1e999999") is an int after seconds
             return None
         whole = int(id)  # type: ignore[call-overload]  # Decimal and Fraction convert as well
         return str(whole if whole == id else float(id)).encode()  # type: ignore[arg-type]
