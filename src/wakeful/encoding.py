@@ -74,7 +74,14 @@ def encode_categories(values: Sequence[Any], bins: CategoryBins) -> Ints:
     kind, *others = set(map(type, values)) - {type(None)} or {str}
     if not others and kind in bins.cells_of:
         return np.fromiter(map(bins.cells_of[kind].get, values, repeat(bins.unknown)), np.intp, len(values))
-    return np.fromiter((_category(value, bins) for value in values), dtype=np.intp, count=len(values))
+    return np.fromiter((_any_category(value, bins) for value in values), dtype=np.intp, count=len(values))
+
+
+def _any_category(value: Any, bins: CategoryBins) -> int:
+    try:
+        return _category(value, bins)
+    except BaseException:  # a hostile __class__, __hash__ or __eq__: never the caller's problem
+        return bins.size + 1
 
 
 def _category(value: Any, bins: CategoryBins) -> int:

@@ -261,7 +261,7 @@ class Monitor:
         try:
             recorder.observe_table(snapshot(self.reference.model, data, score))
         except Exception as error:
-            recorder.refuse(f"a batch cannot be read: {error}")
+            recorder.refuse("a batch cannot be read", error)
 
     def decide(self, id: object, score: object) -> Decision:
         """What to do with a case: flagged by its score, held out by its id, and so to act on or not; never raises.

@@ -59,6 +59,10 @@ class Holdout:
             flagged = threshold is not None and bool(score >= threshold) and math.isfinite(score)
         except Exception:
             flagged = False
+        except BaseException:  # such as SystemExit: of a hostile score, or of a signal that comes just now
+            if type(score) in (float, int):
+                raise
+            flagged = False
         holdout = flagged and self.draws(id)
         return Decision(flagged, holdout, flagged and not holdout)
 
@@ -84,9 +88,17 @@ def _text(id: Any) -> bytes | None:
             return id
         if isinstance(id, uuid.UUID):
             return str(id).encode()
+        if isinstance(id, int):
+            return str(int(id)).encode()
         if not isinstance(id, numbers.Number) or isinstance(id, complex):
+            return None
+        if not math.isfinite(float(id)):  # type: ignore[arg-type]  # Decimal("1e999999") is an int after seconds
             return None
         whole = int(id)  # type: ignore[call-overload]  # Decimal and Fraction convert as well
         return str(whole if whole == id else float(id)).encode()  # type: ignore[arg-type]
     except Exception:  # NaN, infinity, an int of too many digits, or hostile: never the caller's problem
+        return None
+    except BaseException:  # such as SystemExit
+        if type(id) in (str, int, bytes, uuid.UUID):
+            raise
         return None

@@ -6,6 +6,7 @@ import datetime as dt
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,6 +15,9 @@ from wakeful.bins import NumericBins
 from wakeful.counting import Batch, RowBatch
 from wakeful.counts import Layout
 from wakeful.live.holdout import Holdout
+
+_HOLDING = frozenset({list, tuple, set, frozenset, dict, np.ndarray})
+_DEPTH, _ELEMENTS = 3, 8  # so deep, and so many elements of each, are looked at for the size of a value
 
 __all__ = ["Observation", "Outcome", "Row", "Time", "batch_of", "logged", "rows_of_table", "seconds", "size"]
 
@@ -131,6 +135,19 @@ def _moment(at: Any) -> dt.datetime | None:
 def size(features: Mapping[str, Any]) -> int:
     """Bytes of an observation, about; hostile ones count as large."""
     try:
-        return sum(map(sys.getsizeof, features.values()))
+        if _HOLDING.isdisjoint(map(type, features.values())):
+            return sum(map(sys.getsizeof, features.values()))
+        return sum(_size(value, _DEPTH) for value in features.values())
     except BaseException:
         return 2**20
+
+
+def _size(value: Any, depth: int) -> int:
+    """Bytes of a value with what it holds, judged by its first elements."""
+    if isinstance(value, np.ndarray):
+        return max(sys.getsizeof(value), value.nbytes)  # a view keeps what it looks at
+    own = sys.getsizeof(value)
+    if type(value) not in _HOLDING or not depth or not value:
+        return own
+    some = list(islice(value.values() if type(value) is dict else value, _ELEMENTS))
+    return own + len(value) * sum(_size(one, depth - 1) for one in some) // len(some)

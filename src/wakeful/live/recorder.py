@@ -30,7 +30,8 @@ __all__ = ["Journal", "Recorder", "Settings", "Watched"]
 
 _CHUNK = 4096  # observations counted at once: enough that numpy's calls cost little, few enough for the caches
 _BYTES = 128 * 2**20  # of observations that wait
-_FIRST = 1024  # observations that may wait until their size is known
+_FIRST = 16  # observations that may wait until their size is known
+_GROWTH = 4  # times as many may wait until it is looked at again
 _SAMPLE = 8  # of them whose size is looked at
 _TICK = 0.05  # s between such looks while there is traffic
 _IDLE = 0.25  # s between looks while there is none
@@ -110,6 +111,7 @@ class Recorder:
         self._tables: deque[Batch] = deque()
         self._outcomes: deque[tuple[Any, Any, Time]] = deque()
         self._limit = min(self.settings.buffer, _FIRST)
+        self._is_final = False  # whether no more than that may wait, however small they are
         self._new = np.zeros(self.identity.counters)  # what no slot has yet
         self._refused = dict.fromkeys(("dropped_full", "invalid"), 0)
         self._refusing = threading.Lock()
@@ -128,11 +130,15 @@ class Recorder:
         """Take one observation; never raises, never waits."""
         pending = self._pending
         try:
-            if len(pending) >= self._limit and len(pending) >= self._fit():
+            if len(pending) >= self._limit and (self._is_final or len(pending) >= self._fit()):
                 self._refuse("dropped_full")
                 return
             pending.append((dict(features), score, id, decision, time.time() if at is None else at))
         except Exception:  # no mapping, or a hostile one
+            self._refuse("invalid")
+        except BaseException:  # such as SystemExit: of a hostile mapping, or of a signal that comes just now
+            if type(features) is dict:  # copying it calls nothing that could raise
+                raise
             self._refuse("invalid")
         if self._thread is None:
             self._start()
@@ -157,10 +163,10 @@ class Recorder:
         if self._thread is None:
             self._start()
 
-    def refuse(self, what: str) -> None:
+    def refuse(self, what: str, error: Exception) -> None:
         """Count something that is no observation at all, and say so once."""
         self._refuse("invalid")
-        self._complain("invalid", what)
+        self._complain("invalid", f"{what}: {_told(error)}")
         if self._thread is None:
             self._start()
 
@@ -199,13 +205,20 @@ class Recorder:
                 self._complain("error", f"cannot flush: {_told(error)}")
 
     def _fit(self) -> int:
-        """Let so many observations wait as fit into memory, judged by the latest ones; returns how many."""
+        """Let so many observations wait as fit into memory, judged by the latest ones; returns how many.
+
+        The limit grows with what waits, as the next ones may be larger; once it is final, only the recorder's own
+        thread looks again, so that a flood costs its callers nothing.
+        """
+        waiting = len(self._pending)
         try:
-            sizes = [size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, len(self._pending)))]
+            sizes = [size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, waiting))]
         except IndexError:  # another thread took them
             sizes = []
-        fitting = _BYTES * len(sizes) // (sum(sizes) + 1) if sizes else _FIRST  # the next ones may be large
-        self._limit = min(max(fitting, 1), self.settings.buffer)
+        fitting = _BYTES * len(sizes) // (sum(sizes) + 1) if sizes else self.settings.buffer
+        most = min(max(fitting, 1), self.settings.buffer)
+        self._limit = min(most, max(_FIRST, _GROWTH * waiting))
+        self._is_final = self._limit == most
         return self._limit
 
     def flush(self, patience: float = -1) -> bool:

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from wakeful.errors import DataError
 from wakeful.expression import Comparison
+from wakeful.live import endings
 from wakeful.live.cardinality import asked
 from wakeful.live.exporter import Exporter, exporters, register, unregister
 from wakeful.live.folder import default_folder
@@ -58,7 +59,9 @@ def start(watched: Watched, comparisons: Collection[Comparison], options: Option
         by_segment = asked(comparisons)
         exporter = Exporter(watched.reference, folder, version=version, series=options.series, by_segment=by_segment)
         _export(exporter, REGISTRY if options.registry == "default" else options.registry)
-    return Recorder(watched, Settings(folder, version, float(options.flush), options.buffer, journal))
+    recorder = Recorder(watched, Settings(folder, version, float(options.flush), options.buffer, journal))
+    endings.watch(recorder)  # SIGTERM can be caught only here, where observations come from other threads alone
+    return recorder
 
 
 def start_quietly(watched: Watched, comparisons: Callable[[], Collection[Comparison]]) -> Recorder:

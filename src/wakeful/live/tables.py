@@ -59,6 +59,8 @@ def _of_columns(data: Mapping[Any, Any], model: Model, score: Sequence[Any] | No
 
 def _values(values: Any) -> Sequence[Any]:
     """A copy: numbers as an array, all else as a list of Python values."""
+    if isinstance(values, str | bytes | bytearray):  # a row by mistake, most likely
+        raise DataError(f"a column that is a {type(values).__name__} is no list of values. Give one value a row.")
     array = np.asarray(values) if hasattr(values, "__array__") else None
     if array is None:
         return list(values)
