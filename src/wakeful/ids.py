@@ -8,6 +8,7 @@ Lea & Flood 2014, OOPSLA), so consecutive numbers fall as unevenly as random one
 
 from __future__ import annotations
 
+import math
 import numbers
 import struct
 import uuid
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from wakeful.bins import CategoryBins, Floats, Ints
 
-__all__ = ["BINS", "cells_of_numbers", "cells_of_words", "encode_ids", "words_of_texts"]
+__all__ = ["BINS", "cells_of_numbers", "cells_of_words", "encode_ids", "text_of", "words_of_texts"]
 
 _BITS = 10
 _WORD = 2**64
@@ -82,6 +83,33 @@ def words_of_texts(data: bytes, borders: Sequence[int]) -> Words:
     return np.array(words, dtype=np.uint64)
 
 
+def text_of(id: Any) -> str | None:
+    """One text for equal identifiers of any type: 7, 7.0 and "7" are one; None where there is none. Never raises."""
+    try:
+        if hasattr(type(id), "item"):  # of numpy
+            id = id.item()
+        if isinstance(id, str):
+            return str.__getitem__(id, slice(None))
+        if isinstance(id, bytes):
+            return id.decode("utf-8", "surrogateescape")
+        if isinstance(id, uuid.UUID):
+            return str(id)
+        if isinstance(id, int):
+            return str(int.__add__(id, 0))
+        if not isinstance(id, numbers.Number) or isinstance(id, complex):
+            return None
+        if not math.isfinite(float(id)):  # type: ignore[arg-type]  # Decimal("1e999999") is an int after seconds
+            return None
+        whole = int(id)  # type: ignore[call-overload]  # Decimal and Fraction convert as well
+        return str(whole if whole == id else float(id))  # type: ignore[arg-type]
+    except Exception:  # NaN, infinity, an int of too many digits, or hostile: never the caller's problem
+        return None
+    except BaseException:  # such as SystemExit
+        if type(id) in (str, int, bytes, uuid.UUID):
+            raise
+        return None
+
+
 def encode_ids(values: Sequence[Any]) -> Ints:
     """Python values as cells, shape (n,)."""
     words = [_word(value) for value in values]
@@ -112,8 +140,8 @@ def _word(value: Any) -> int | float:
         return np.inf
     try:
         near = float(value)  # type: ignore[arg-type]  # Decimal and Fraction convert as well
-        if near != near:
-            return near
+        if not math.isfinite(near):  # Decimal("1e999999") is an int after seconds
+            return near if near != near else np.inf
         if value == int(value):  # type: ignore[call-overload]
             return int(value) % _WORD  # type: ignore[call-overload,no-any-return]
         return int.from_bytes(struct.pack("<d", near), "little")

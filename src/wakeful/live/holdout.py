@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import numbers
-import uuid
 from typing import Any, NamedTuple
 
 from wakeful.errors import DataError
+from wakeful.ids import text_of
 
 __all__ = ["Decision", "Holdout"]
 
@@ -70,35 +69,8 @@ class Holdout:
         """Whether a flagged case is held out; never where its id is missing or no id at all."""
         if not self._below:
             return False
-        text = _text(id)
+        text = text_of(id)
         if text is None:
             return False
-        digest = hashlib.blake2b(text, digest_size=8, key=self._key).digest()
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()
         return int.from_bytes(digest, "big") < self._below
-
-
-def _text(id: Any) -> bytes | None:
-    """An id as bytes, the same for every type that can hold it; None where there is none. Never raises."""
-    try:
-        if hasattr(type(id), "item"):  # of numpy
-            id = id.item()
-        if isinstance(id, str):
-            return id.encode("utf-8", "surrogatepass")
-        if isinstance(id, bytes):
-            return id
-        if isinstance(id, uuid.UUID):
-            return str(id).encode()
-        if isinstance(id, int):
-            return str(int(id)).encode()
-        if not isinstance(id, numbers.Number) or isinstance(id, complex):
-            return None
-        if not math.isfinite(float(id)):  # type: ignore[arg-type]  # Decimal("1e999999") is an int after seconds
-            return None
-        whole = int(id)  # type: ignore[call-overload]  # Decimal and Fraction convert as well
-        return str(whole if whole == id else float(id)).encode()  # type: ignore[arg-type]
-    except Exception:  # NaN, infinity, an int of too many digits, or hostile: never the caller's problem
-        return None
-    except BaseException:  # such as SystemExit
-        if type(id) in (str, int, bytes, uuid.UUID):
-            raise
-        return None

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from wakeful.ids import text_of
+
 __all__ = ["LONGEST_VALUE", "Veil", "as_json", "canonical"]
 
 LONGEST_VALUE = 1_000  # characters of one value in the column ``other``
@@ -49,20 +51,13 @@ def as_json(values: Mapping[str, Any], veil: Veil) -> str:
 
 
 def canonical(value: Any) -> str | None:
-    """One text for equal identifiers of any type: 7, 7.0 and "7" are one; None where there is none."""
+    """One text for equal values of any type, as ``ids.text_of`` gives it; JSON of what is no identifier."""
     try:
-        if isinstance(value, np.generic):
-            value = value.item()
         if type(value).__name__ in ("NoneType", "NAType", "NaTType") or value != value:
             return None
-        if isinstance(value, str):
-            return str.__getitem__(value, slice(0, 2 * LONGEST_VALUE))
-        if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _WIDEST:
-            return str(int.__add__(value, 0))
-        if isinstance(value, float | decimal.Decimal) and abs(whole := int(value)) < 2**64 and value == whole:
-            return str(whole)
-        if type(value) is uuid.UUID:
-            return str(value)
+        text = text_of(value)
+        if text is not None:
+            return text[: 2 * LONGEST_VALUE]
     except Exception:  # hostile methods, or an infinite number: as any other object
         pass
     return _text(value, lambda name, inner: inner)[: 2 * LONGEST_VALUE]
