@@ -138,6 +138,11 @@ class Live:
             raise SignalError(
                 f"{signal.name} is counted for all traffic, not for the holdout: ask live.{signal.name}()."
             )
+        if self.held_out and signal in signals.WITHOUT_OUTCOMES:
+            raise SignalError(
+                f"{signal.name} needs no outcomes, and a holdout is there to show some: ask live.{signal.name}(), or "
+                f"live.holdout.{signal.name.removeprefix('expected_')}() for what they show."
+            )
         if self.compared and not signal.wants_reference:
             raise SignalError(
                 f"{signal.name} compares with nothing. Ask it of live and of live.ago(…), or ask a distance such as d1."

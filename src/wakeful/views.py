@@ -281,15 +281,27 @@ class ClassOutcomes(Outcomes):
 class NumberOutcomes(Outcomes):
     """Regression outcomes: sums over rows with a prediction and a label, in the label's unit."""
 
-    @cached_property
+    @property
     def sums(self) -> Floats:
         """n, then sums of e, |e|, e², e⁴, y, y², y⁴, e²y² (y from the reference's mean), shape (9,)."""
-        raw = self.answered[..., 0, :].sum(axis=(0, 1, 2))
+        found: Floats = self.by_answer.sum(axis=0)
+        return found
+
+    @cached_property
+    def by_answer(self) -> Floats:
+        """The same per bin of predictions, shape (answers, 9)."""
+        raw = self.answered[..., 0, :].sum(axis=(0, 1))
         error, _, label = self.scales
         units = np.array([1.0, error, error, error**2, error**4, label, label**2, label**4, error**2 * label**2])
         scaled: Floats = raw * units
-        scaled[1:] /= SUM_UNIT
+        scaled[:, 1:] /= SUM_UNIT
         return scaled
+
+    @property
+    def predicted(self) -> Floats:
+        """Rows per bin of predictions, whether or not their outcome is known, shape (answers,)."""
+        found: Floats = self.answered[..., 0].sum(axis=(0, 1, 3))
+        return found
 
     @property
     def n(self) -> float:

@@ -12,6 +12,8 @@ from wakeful.errors import SignalError, UnknownName
 from wakeful.signals import (
     classification,
     distances,
+    expected,
+    expected_error,
     faults,
     health,
     moments,
@@ -22,16 +24,26 @@ from wakeful.signals import (
 )
 from wakeful.signals.signal import Of, Signal, signal
 
-__all__ = ["Of", "Signal", "find", "names", "signal"]
+__all__ = ["WITHOUT_OUTCOMES", "Of", "Signal", "find", "names", "signal"]
+
+
+_FAMILIES = (
+    shares, faults, distances, moments, traffic, classification, health, expected, multiclass,
+    regression, expected_error,
+)  # fmt: skip
 
 
 def _all() -> Iterator[Signal]:
-    for family in (shares, faults, distances, moments, traffic, classification, health, multiclass, regression):
+    for family in _FAMILIES:
         for name in family.__all__:
             found = getattr(family, name)
             if isinstance(found, Signal):
                 yield found
 
+
+WITHOUT_OUTCOMES = frozenset(
+    getattr(family, name) for family in (expected, expected_error) for name in family.__all__
+)  # what is expected of scores and predictions alone
 
 _SIGNALS: dict[tuple[Of, str], Signal] = {(one.of, one.name): one for one in _all()}
 
@@ -61,5 +73,10 @@ def find(name: str, *of: Of, parts: Sequence[str] = ()) -> Signal:
     if "rows" in elsewhere:
         raise SignalError(f"{name} is a signal of all rows, not of a column: ask live.{name}()")
     if elsewhere:
-        raise SignalError(f"{name} is a signal of {' and '.join(elsewhere)} models, this one is {of[0]}.")
+        text = f"{name} is a signal of {' and '.join(elsewhere)} models, this one is {of[0]}."
+        if "multiclass" in of and any(
+            (kind, name) in _SIGNALS and _SIGNALS[kind, name] in WITHOUT_OUTCOMES for kind in elsewhere
+        ):
+            text += " Its answer is a class, which does not say how sure it is, so nothing can be expected of it."
+        raise SignalError(text)
     raise UnknownName("signal", name, [*names(*of), *parts])

@@ -37,7 +37,7 @@ __all__ = [
 Mask: TypeAlias = NDArray[np.bool_]
 
 # Masks over the matrix [[true negative, false negative], [false positive, true positive]].
-_TP, _FP, _FN, _TN = (
+TP, FP, FN, TN = (
     np.array(one, dtype=bool).reshape(2, 2) for one in ([0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0])
 )
 
@@ -78,25 +78,25 @@ def _of_cases(live: BinaryOutcomes, formula: Callable[[Floats], float], n: float
 @signal(of="binary")
 def precision(live: BinaryOutcomes) -> Evidence:
     """Share of flagged rows whose outcome is positive: TP / (TP + FP)."""
-    return _share(live, _TP, _FP)
+    return _share(live, TP, FP)
 
 
 @signal(of="binary")
 def recall(live: BinaryOutcomes) -> Evidence:
     """Share of positive outcomes that were flagged: TP / (TP + FN); rows weigh what their decision hides."""
-    return _share(live, _TP, _FN)
+    return _share(live, TP, FN)
 
 
 @signal(of="binary")
 def specificity(live: BinaryOutcomes) -> Evidence:
     """Share of negative outcomes that were not flagged: TN / (TN + FP)."""
-    return _share(live, _TN, _FP)
+    return _share(live, TN, FP)
 
 
 @signal(of="binary")
 def accuracy(live: BinaryOutcomes) -> Evidence:
     """Share of rows whose decision fits the outcome."""
-    return _share(live, _TP | _TN, _FP | _FN)
+    return _share(live, TP | TN, FP | FN)
 
 
 @signal(of="binary")
@@ -105,7 +105,7 @@ def f1(live: BinaryOutcomes) -> Evidence:
 
     It is 2 J / (1 + J), where J is the share of TP among TP, FP and FN, and so are its bounds.
     """
-    return Combined(lambda share: 2 * share / (1 + share), (_share(live, _TP, _FP | _FN),), live.n)
+    return Combined(lambda share: 2 * share / (1 + share), (_share(live, TP, FP | FN),), live.n)
 
 
 @signal(of="binary")
