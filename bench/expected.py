@@ -3,8 +3,10 @@
 A model is trained on the first part of the rows, its reference is the next, and all later rows are judged in
 chunks, without their outcomes, by wakeful and by NannyML (CBPE and DLE by their defaults; intervals of three
 standard errors, so ours are asked for the same). Then the outcomes tell which was right. "Agree": one estimate lies
-in the other's interval; "off": mean distance from what outcomes showed, ours / theirs. Each tool reads the columns
-that it needs, learning included, in an environment and a fresh process of its own: `bench/incidents/environments.sh nannyml` makes NannyML's.
+in the other's interval; "off": mean distance from what outcomes showed, ours / theirs.
+
+Each tool reads the columns that it needs, and learns, in an environment and a fresh process of its own:
+`bench/incidents/environments.sh nannyml` makes NannyML's.
 """
 
 from __future__ import annotations
