@@ -56,6 +56,8 @@ QUALITY = (
     "bias",
 )
 ERRORS = ("mean_absolute_error", "root_mean_squared_error", "bias", "r2")
+SIZES = (200, 1_000, 10_000)  # live rows whose outcomes are expected before they are known
+REFERENCES = 100  # learnt anew, since what is expected errs by what they know, too
 
 
 def main() -> None:
@@ -68,6 +70,7 @@ def main() -> None:
         ("all outcomes known", _misses(binary, loans, rng, QUALITY, "binary", outcomes)),
         ("a holdout of 30%", _misses(binary, held_out, rng, QUALITY[1:], "binary", lambda one: outcomes(one, 0, True))),
         ("regression", _misses(regression, prices, rng, ERRORS, "regression", outcomes)),
+        ("expected, against what outcomes show", _surprises(rng)),
     ):
         table.add_section()
         table.add_row(f"[bold]{title}[/bold]")
@@ -98,6 +101,28 @@ def _misses(
             missed[name][1] += estimate.high < known[name] - 1e-9
     for name, (below, above) in missed.items():
         yield name, f"{below / TRIALS:.1%}", f"{above / TRIALS:.1%}"
+
+
+def _surprises(rng: np.random.Generator) -> Iterator[tuple[str, str, str]]:
+    """Share of windows whose outcomes show another quality than was expected; references of 10,000 rows."""
+    binary, regression = {"score": "score", "label": "label", "threshold": 0.5}, {"score": "p", "label": "y"}
+    for draw, roles, names in (
+        (loans, binary, ("precision", "recall", "accuracy", "roc_auc")),
+        (prices, regression | {"task": "regression"}, ERRORS[:2]),
+    ):
+        missed = {(name, n): [0, 0] for name in names for n in SIZES}
+        for _ in range(REFERENCES):
+            monitor = Monitor(wakeful.learn(draw(rng, 10 * ROWS), **roles))
+            known, task = outcomes(monitor.reference.counts), monitor.reference.model.task
+            for n in SIZES * (TRIALS // REFERENCES):
+                live = outcomes(monitor.count(draw(rng, n)))
+                for name in names:
+                    shown = signals.find(name, task).estimate(live, known, {}, ALPHA).value
+                    found = signals.find(f"expected_{name}", task).estimate(live, known, {}, ALPHA)
+                    missed[name, n][0] += found.low > shown + 1e-9
+                    missed[name, n][1] += found.high < shown - 1e-9
+        for (name, n), (below, above) in missed.items():
+            yield f"expected_{name}, {n:,} rows", f"{below / TRIALS:.1%}", f"{above / TRIALS:.1%}"
 
 
 if __name__ == "__main__":

@@ -63,8 +63,9 @@ def main() -> None:
 
 def _compare(console: Console, world: World, folder: Path, options: argparse.Namespace) -> None:
     chunk = options.chunk
-    known, live = _scored(world, chunk)
+    known, live = _scored(world)
     live = pd.concat([live] * options.repeat, ignore_index=True)
+    live = live.iloc[: len(live) // chunk * chunk]  # the last one is whole
     known.to_parquet(folder / "reference.parquet")
     live.to_parquet(folder / "live.parquet")
     names = ERRORS if world.threshold is None else QUALITIES
@@ -131,8 +132,8 @@ def _realised(part: pd.DataFrame, name: str, threshold: float | None) -> float:
     return float(getattr(metrics, f"{name}_score")(part.label, part.score >= threshold))
 
 
-def _scored(world: World, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The reference and the live rows with their scores; the last chunk is whole."""
+def _scored(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The reference and the live rows with their scores."""
     model = HistGradientBoostingRegressor if world.threshold is None else HistGradientBoostingClassifier
     features = world.rows.drop(columns="label").astype(float)
     trained = slice(0, world.trained)
@@ -141,7 +142,7 @@ def _scored(world: World, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         score = fitted.predict(features) if world.threshold is None else fitted.predict_proba(features)[:, 1]
     rows = features.assign(score=score, label=world.rows.label)
     end = world.trained + world.known
-    return rows[world.trained : end], rows[end : end + (len(rows) - end) // chunk * chunk]
+    return rows[world.trained : end], rows[end:]
 
 
 def lending_club(data: Path) -> World:

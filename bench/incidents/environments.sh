@@ -2,7 +2,7 @@
 # What the incident suite needs beyond the project's own environment, under build/incidents: an environment for
 # every tool it compares, one for the suite with its pictures, and the flights. Run: environments.sh [NAME ...]
 # with the names of some of: suite evidently nannyml alibi_detect flights; bench/peers.py uses evidently, nannyml,
-# and two that come only by name: whylogs popmon. PYTHON chooses the interpreter.
+# and two that come only by name: whylogs popmon; bench/expected.py uses nannyml. PYTHON chooses the interpreter.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/build/incidents
