@@ -42,11 +42,13 @@ def reference(**roles: Any) -> wakeful.Reference:
     return wakeful.learn(loans(20_000, 1), **named)
 
 
-def realised(rows: pd.DataFrame, quality: str) -> float:
+def realised(rows: pd.DataFrame, quality: str, flagged: Any = None) -> float:
     """What scikit-learn says once the outcomes are there."""
     if quality == "roc_auc":
         return float(metrics.roc_auc_score(rows.label, rows.score))
-    return float(getattr(metrics, f"{quality}_score")(rows.label, rows.score >= THRESHOLD))
+    return float(
+        getattr(metrics, f"{quality}_score")(rows.label, rows.score >= THRESHOLD if flagged is None else flagged)
+    )
 
 
 # ---------------------------------------------------------------- stories
@@ -207,6 +209,17 @@ def test_it_is_the_reference_s_rate_at_every_score(value: Callable[..., float]):
     twice = np.concatenate([np.ones(700), np.zeros(700)]), np.tile(live.score, 2), np.concatenate([rate, 1 - rate])
     exact = metrics.roc_auc_score(twice[0], twice[1], sample_weight=twice[2])
     assert value(learnt, live, "expected_roc_auc") == pytest.approx(exact)
+
+
+def test_decisions_that_do_not_follow_the_score(estimate: Ask):
+    """A coin decides: whatever the reference does not know of a rate cancels, and half of the rows are right."""
+    rows = loans(4_000, 17).assign(score=0.5, flagged=np.arange(4_000) % 2 == 0)
+    learnt = wakeful.learn(rows, score="score", label="label", decision="flagged")
+    found = estimate(learnt, rows, "expected_accuracy", alpha=1e-3)
+    assert found.value == pytest.approx(0.5)
+    assert 0.47 < found.low < realised(rows, "accuracy", rows.flagged) < found.high < 0.53
+    assert estimate(learnt, rows, "expected_precision").value == pytest.approx(rows.label.mean(), abs=1e-9)
+    assert estimate(learnt, rows, "expected_roc_auc").value == pytest.approx(0.5)
 
 
 def test_a_hidden_outcome_of_the_reference_is_stood_for_by_the_holdout(value: Callable[..., float]):

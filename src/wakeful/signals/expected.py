@@ -26,6 +26,7 @@ from wakeful.views import BinaryOutcomes
 __all__ = ["expected_accuracy", "expected_precision", "expected_recall", "expected_roc_auc"]
 
 _NOTHING = Share(0.0, 0.0)
+_LEAST_DOUBT = 1e-15  # variance: what is wrong about one rate may cancel, as in the accuracy of coins
 
 
 class Expected(NamedTuple):
@@ -164,7 +165,9 @@ def _expected(live: BinaryOutcomes, reference: BinaryOutcomes, formula: Formula,
     if drawn <= 0:
         return Exact(value.value, float(rows[rows_of].sum()))
     spread = likely.value * (1 - likely.value)
-    return Expected(value.value, likely.value, spread / drawn, spread / doubt, float(rows[rows_of].sum()))
+    return Expected(
+        value.value, likely.value, spread / drawn, spread / max(doubt, _LEAST_DOUBT), float(rows[rows_of].sum())
+    )
 
 
 def _share(live: BinaryOutcomes, reference: BinaryOutcomes, hits: Mask, rest: Mask) -> Evidence:
