@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from wakeful.version import VERSION
+
 if TYPE_CHECKING:
     from wakeful.counts import Counts
     from wakeful.errors import (
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from wakeful.reference import Reference
     from wakeful.signals import signal
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Average",

@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
-import wakeful
 from wakeful.bins import Floats, Ints
 from wakeful.counts import Layout
 from wakeful.live.cardinality import BySegment, Part, must_fit, parts
@@ -24,6 +23,7 @@ from wakeful.live.meters import COUNTERS, GAUGES, Meter, identity
 from wakeful.live.series import HELP, REFERENCE, unique
 from wakeful.live.slots import Reading, read
 from wakeful.reference import Reference
+from wakeful.version import VERSION
 
 __all__ = ["Collector", "Exporter", "exporters", "register", "unregister"]
 
@@ -104,7 +104,7 @@ class Exporter:
         about = {"task": self.reference.model.task, "score": self.reference.model.score.name}
         about["layout"] = self.reference.layout.fingerprint
         _add(metrics, "wakeful_reference_info", "What the model is judged by.", Labels(labels | about), 1.0)
-        built = {"release": wakeful.__version__, "python": platform.python_version(), "numpy": np.__version__}
+        built = {"release": VERSION, "python": platform.python_version(), "numpy": np.__version__}
         _add(metrics, "wakeful_build_info", "What judges it.", Labels(labels | built), 1.0)
         return iter(metrics.values())
 
