@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test lint docs bench
 
-# Real loan applications, a model, a monitor, and a failing check.
+# Real loan applications, a model, a monitor, and checks that fail, at last in a running service.
 demo: .venv/ready
 	@.venv/bin/python examples/loans/demo.py build/demo
 

@@ -12,7 +12,7 @@ from measure import Seconds, in_turns, process, statement
 
 PYTHON = sys.executable
 WAKEFUL = str(Path(PYTHON).with_name("wakeful"))
-DEMO = Path(__file__).parent.parent / "examples" / "loans" / "demo.py"
+DEMO = Path(__file__).parent.parent / "examples" / "loans" / "train.py"
 
 
 def imports(rounds: int) -> dict[str, list[Seconds]]:

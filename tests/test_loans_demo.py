@@ -1,10 +1,11 @@
-"""`make demo`: real applications, a model, a monitor; all checks pass, then incomes come in cents."""
+"""`make demo`: applications, a model, a monitor; all checks pass, then incomes come in cents; then the same, live."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,13 +39,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="module")
-def demo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("loans_demo", DEMO)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def train() -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DEMO.parent)
+        return importlib.import_module("train")
 
 
 def test_the_story_is_told_in_order(ran: tuple[Path, str]):
@@ -58,7 +56,7 @@ def test_the_story_is_told_in_order(ran: tuple[Path, str]):
         "wrote monitor_loans.py",
         "3. Validate the model before its release",
         "$ wakeful test monitor_loans.py validation.parquet",
-        "all 9 checks pass",
+        "all 10 checks pass",
         "663 rows against 663 of the reference",
         "(exit code 0)",
         "4. A new version of the website sends incomes in cents",
@@ -68,11 +66,31 @@ def test_the_story_is_told_in_order(ran: tuple[Path, str]):
         "   1 fault income: 100% above the range seen in training (",
         "checks fail",
         "(exit code 1)",
+        "5. Would it have told us",
+        "2 alarms in 70 windows",
+        "6. Put it into a service",
+        "Two workers answer on http://127.0.0.1:",
+        "7. Healthy traffic",
+        "8. The website sends incomes in cents, and this time it is live",
+        "✗ inputs_are_whole  ticket ml-team",
+        "   1 fault income: ",
+        "9. That is mended. Now the model cannot be reached",
+        "✗ answers_are_real  page on-call",
+        "   1 fault score: ",
+        "10. Stop the service",
     ]
     at = 0
     for step in steps:
         assert step in told[at:], f"{step!r} is missing after:\n{told[:at]}"
         at = told.index(step, at) + len(step)
+
+
+def test_every_application_that_was_answered_is_counted(ran: tuple[Path, str]):
+    _, told = ran
+
+    answered, counted = re.findall(r"([\d,]+) applications answered, ([\d,]+) counted", told)[0]
+
+    assert answered == counted == "1,320"
 
 
 def test_the_culprit_is_named_first_and_alone_among_the_features(ran: tuple[Path, str]):
@@ -109,17 +127,17 @@ def test_a_single_broken_branch_is_enough_to_name_it(ran: tuple[Path, str]):
     assert cause.text.startswith("income in property=condominium: 100% above the range seen in training (")
 
 
-def test_the_applications_are_the_published_ones(demo: ModuleType):
-    applications = demo.applications()
+def test_the_applications_are_the_published_ones(train: ModuleType):
+    applications = train.applications()
 
     assert len(applications) == 1_989
     assert int(applications["rejected"].sum()) == 244
     assert applications.select_dtypes("number").max().max() < 1e9
-    assert not (applications.select_dtypes("number") == demo.UNKNOWN).any().any()
+    assert not (applications.select_dtypes("number") == train.UNKNOWN).any().any()
 
 
-def test_no_application_is_in_two_parts(demo: ModuleType):
-    parts = demo.split(demo.applications(), parts=3)
+def test_no_application_is_in_two_parts(train: ModuleType):
+    parts = train.split(train.applications(), parts=3)
 
     assert [len(part) for part in parts] == [663, 663, 663]
     assert len(set().union(*(part.index for part in parts))) == 1_989

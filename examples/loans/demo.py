@@ -1,8 +1,8 @@
-"""From real mortgage applications to a failing check, in under a minute.
+"""From real mortgage applications to a check that fails in a running service, in about a minute.
 
 A model predicts which applications the lender will reject. wakeful learns what its traffic looks like,
 writes a monitor file and validates the model. Then incomes arrive in cents, and a replay of ten weeks shows when
-an alarm would have come. README.md describes the data.
+an alarm would have come. At last the model goes into a service, and breaks there. README.md describes the data.
 
 Run it with ``make demo``, or with ``python examples/loans/demo.py FOLDER``.
 """
@@ -11,23 +11,30 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import httpx2
+import joblib
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
+from rich.console import Console
+from server import Server
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
+from traffic import Traffic
+from train import INIT, THRESHOLD, WAKEFUL, applications, scored, split, train
+from watch import Watch, line, what_fails
 
-DATA = Path(__file__).with_name("loanapp.csv")
-WAKEFUL = Path(sys.executable).with_name("wakeful")
-UNKNOWN = 999_999  # the survey's code for a number that nobody knew
-PROPERTIES = {1: "condominium", 2: "single-family", 3: "multi-family"}
+from wakeful import Monitor
+from wakeful.loading import load_monitor
 
-# A flagged application gets a second look. A rejection that nobody foresaw costs as much as four
-# needless looks, and then looking pays off from this probability on (Elkan 2001, section 2).
-THRESHOLD = 1 / (1 + 4)
+SERVICE = "gunicorn breakable:app --workers 2 --worker-class uvicorn_worker.UvicornWorker"
+RATE = 60  # applications a second
+CONSOLE = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -72,8 +79,90 @@ def main() -> None:
     say("Ten weeks of applications, drawn from the validated ones. In three of the days incomes came in cents.")
     wakeful(folder, "replay monitor_loans.py history.parquet --every 1d --time applied_at", expect=1)
 
+    live(folder, model)
+
     title("Now read, and change, the asserts")
     say(f"They are in {folder / 'monitor_loans.py'}. The data beside it can be tested again at any time.")
+
+
+def live(folder: Path, model: Any) -> None:
+    """Put the model into a service of two workers, break it twice, and see the checks fail."""
+    title("6. Put it into a service")
+    place = folder / "service"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    joblib.dump(model, place / "model.joblib")
+    for name in "reference", "validation":
+        shutil.copy(folder / f"{name}.parquet", place)
+    wakeful(place, INIT, expect=0)
+    say(f"\n$ {SERVICE}\n")
+    with Server(f"{SERVICE} --bind 127.0.0.1:{{port}} --no-control-socket", place) as server:
+        traffic = Traffic(server.url, place, RATE)
+        monitor = load_monitor(place / "monitor_loans.py")
+        say(
+            f"Two workers answer on {server.url}, and count what they see. Of the applications that the model flags, "
+            "one in ten is let through at random, so that its outcome is seen.\n"
+            "Each line below is the last ten seconds of both workers. Each mark is a check, in the order of the "
+            "monitor file: · passes, ✗ fails, ? is unsure. The first four wait for outcomes, the next for more rows."
+        )
+
+        title("7. Healthy traffic")
+        phase(monitor, server, traffic, seconds=10, culprit=None)
+
+        title("8. The website sends incomes in cents, and this time it is live")
+        phase(monitor, server, traffic, seconds=6, culprit="income", client="cents")
+
+        title("9. That is mended. Now the model cannot be reached, and a fallback answers for it")
+        httpx2.post(f"{server.url}/incidents/constant-score").raise_for_status()
+        phase(monitor, server, traffic, seconds=6, culprit="score")
+
+        title("10. Stop the service")
+        traffic.close()
+    answered, counted = len(traffic.answers), monitor.counts(server.counts).rows
+    say(f"Both workers have left: {answered:,} applications answered, {counted:,} counted.")
+    if answered != counted or traffic.failed:
+        sys.exit(
+            f"The demo failed: {traffic.failed} requests failed, and {answered - counted} answers are not counted."
+        )
+
+
+def phase(
+    monitor: Monitor, server: Server, traffic: Traffic, seconds: int, culprit: str | None, client: str | None = None
+) -> None:
+    """Send traffic, and show what the checks say of it; leave with an error if they do not name the culprit.
+
+    Args:
+        monitor: with the checks.
+        server: that is watched.
+        traffic: its client.
+        seconds: how long.
+        culprit: column that has to be named first; None where nothing may fail.
+        client: what the client does wrong.
+    """
+    watch = Watch(monitor, server.counts)
+    report = None
+    for _ in range(seconds // 2):
+        traffic.send(2 * RATE, client)
+        settle(monitor, server, len(traffic.answers))
+        report = watch.look()
+        if report is not None:
+            CONSOLE.print(line(monitor, report))
+            if culprit is None and report.alarm:
+                sys.exit(f"The demo failed: healthy traffic raises an alarm: {report.failed[0].judgement.message}")
+    if report is None or (culprit and not report.alarm):
+        sys.exit("The demo failed: no check fails.")
+    if culprit:
+        CONSOLE.print(what_fails(monitor, report))
+        named = report.explanation[0].column
+        if named != culprit:
+            sys.exit(f"The demo failed: the first explanation should name {culprit}, and names {named}.")
+
+
+def settle(monitor: Monitor, server: Server, answered: int) -> None:
+    """Wait for the flush of both workers, at most a second away."""
+    until = time.monotonic() + 10
+    while monitor.counts(server.counts).rows < answered and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def broken_days(good: pd.DataFrame, bad: pd.DataFrame) -> pd.DataFrame:
@@ -85,69 +174,6 @@ def broken_days(good: pd.DataFrame, bad: pd.DataFrame) -> pd.DataFrame:
     is_bad = (days >= "2026-04-08") & (days < "2026-04-11")
     drawn = pd.concat([good.iloc[rows[~is_bad]], bad.iloc[rows[is_bad]]])
     return drawn.assign(applied_at=[*days[~is_bad], *days[is_bad]]).sort_values("applied_at", kind="stable")
-
-
-def applications() -> pd.DataFrame:
-    """The applications in dollars and words, with the lender's decision as ``rejected``."""
-    raw = pd.read_csv(DATA)
-    monthly_income = raw["atotinc"] + raw["cototinc"]
-    return pd.DataFrame(
-        {
-            "income": (12 * monthly_income).round(),
-            "loan_amount": 1_000 * raw["loanamt"],
-            "price": (1_000 * raw["price"]).round(),
-            "appraised_value": (1_000 * raw["apr"]).round(),
-            "term": known(raw["term"]),
-            "monthly_housing_cost": raw["hexp"].round(),
-            "monthly_debt": (raw["obrat"] / 100 * monthly_income).round(),
-            "liquid_assets": (1_000 * known(raw["liq"])).round(),
-            "net_worth": (1_000 * raw["netw"]).round(),
-            "credit_lines": known(raw["lines"]),
-            "consumer_credit_history": raw["cons"],
-            "mortgage_credit_history": raw["mortg"],
-            "bankruptcy": raw["pubrec"].astype(bool),
-            "gift": raw["gift"].astype(bool),
-            "cosigner": raw["cosign"].astype(bool),
-            "insurance_sought": raw["inss"].astype(bool),
-            "industry_unemployment": raw["unem"],
-            "employment": np.where(raw["self"] == 1, "self-employed", "employed"),
-            "property": raw["prop"].map(PROPERTIES),
-            "rejected": raw["reject"].astype(bool),
-        }
-    )
-
-
-def known(numbers: pd.Series) -> pd.Series:
-    return numbers.where(numbers < UNKNOWN)
-
-
-def split(table: pd.DataFrame, parts: int) -> list[pd.DataFrame]:
-    """Random parts of the same size that share no application."""
-    order = np.random.default_rng(0).permutation(len(table))
-    return [table.iloc[rows] for rows in np.array_split(order, parts)]
-
-
-def train(table: pd.DataFrame) -> HistGradientBoostingClassifier:
-    model = HistGradientBoostingClassifier(
-        categorical_features="from_dtype", learning_rate=0.05, max_depth=3, max_iter=60, random_state=0
-    )
-    return model.fit(model_inputs(table), table["rejected"])
-
-
-def scored(table: pd.DataFrame, model: HistGradientBoostingClassifier) -> pd.DataFrame:
-    """The table with the model's answer: the probability that the lender rejects."""
-    return table.assign(score=model.predict_proba(model_inputs(table))[:, 1])
-
-
-def model_inputs(table: pd.DataFrame) -> pd.DataFrame:
-    """What the model sees: the application, and the ratios that lenders look at."""
-    return table.drop(columns=["rejected", "score"], errors="ignore").assign(
-        employment=table["employment"].astype("category"),
-        property=table["property"].astype("category"),
-        debt_to_income=12 * table["monthly_debt"] / table["income"],
-        housing_to_income=12 * table["monthly_housing_cost"] / table["income"],
-        loan_to_value=table["loan_amount"] / table["appraised_value"],
-    )
 
 
 def quality(table: pd.DataFrame) -> str:

@@ -280,6 +280,40 @@ class Monitor:
         """
         (self._recorder or self._begun).outcome(id, label, time)
 
+    def counts(self, folder: str | os.PathLike[str] | None = None, *, version: str | None = None) -> Counts:
+        """What all workers of a service have counted so far, the dead included, as of their last flushes.
+
+        Read twice, the difference is a window: ``monitor.test(later - earlier)``.
+
+        Args:
+            folder: where the workers share their counts, from any process; without it, where this process would.
+            version: of the model, to count it alone; all versions without it.
+
+        Raises:
+            OSError: what the workers wrote cannot be read for now.
+        """
+        from wakeful.live.folder import default_folder
+        from wakeful.live.totals import totals
+
+        if folder is None:
+            folder = default_folder() if self._recorder is None else self._recorder.settings.folder
+        return totals(self.reference.layout, Path(folder), version)
+
+    def watch(self, model: Any) -> Any:
+        """The same scikit-learn model, whose every answer is observed, with the inputs as features.
+
+        ``predict_proba`` is observed where the monitor's model is binary (the score is the second class's), else
+        ``predict``. The answers are the model's own, whatever happens here. Pickles, copies and clones are of the
+        model itself, and are not observed.
+
+        Args:
+            model: a classifier, regressor or pipeline whose input columns have the reference's names; arrays have
+                none, and hold the reference's input columns in order.
+        """
+        from wakeful.live.watch import Watched
+
+        return Watched(model, "predict_proba" if self.reference.model.task == "binary" else "predict", self)
+
     @property
     def live(self) -> Live:
         """What checks are called with."""
