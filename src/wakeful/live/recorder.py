@@ -114,7 +114,7 @@ class Recorder:
         self._is_final = False  # whether no more than that may wait, however small they are
         self._new = np.zeros(self.identity.counters)  # what no slot has yet
         self._refused = dict.fromkeys(("dropped_full", "invalid"), 0)
-        self._refusing = threading.Lock()
+        self._refusing = threading.RLock()  # SIGTERM may flush in the middle of a call that holds it
         self._flushing = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
