@@ -148,3 +148,19 @@ def test_hostile_batches_raise_nothing_and_are_accounted_for(watched: Watched) -
         with contextlib.suppress(SystemExit, GeneratorExit):  # long enough for a signal's to be among them: they pass
             watched.monitor.observe_batch(hostile.table(source), score=score)
     watched.must_be_well()
+
+
+def test_a_new_a_missing_and_a_changed_column_are_counted_and_told_once(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "wakeful")
+    for _ in range(5):
+        watched.monitor.observe({"income": "a lot", "colour": "red"}, score=0.4)  # rent and others are missing
+        assert watched.recorder.flush()
+    layout = watched.recorder.layout
+    vector = watched.counters
+    income, rent = layout.cells["income"], layout.cells["rent"]
+    assert vector[income.start + income.values + 1] == 5  # invalid
+    assert vector[rent.start + rent.values] == 5  # missing
+    assert watched.meters["unexpected"] == watched.meters["counted"] == 5
+    assert caplog.text.count("colour") == 1

@@ -31,8 +31,9 @@ __all__ = ["Journal", "Recorder", "Settings", "Watched"]
 _CHUNK = 4096  # observations counted at once: enough that numpy's calls cost little, few enough for the caches
 _BYTES = 128 * 2**20  # of observations that wait
 _FIRST = 16  # observations that may wait until their size is known
-_GROWTH = 4  # times as many may wait until it is looked at again
 _SAMPLE = 8  # of them whose size is looked at
+_TRUSTED = 1024  # that may wait after so many
+_GROWTH = 4  # times as many may wait until it is looked at again
 _TICK = 0.05  # s between such looks while there is traffic
 _IDLE = 0.25  # s between looks while there is none
 _HURRY = 0.01  # s between looks once the process is about to end
@@ -114,7 +115,7 @@ class Recorder:
         self._is_final = False  # whether no more than that may wait, however small they are
         self._new = np.zeros(self.identity.counters)  # what no slot has yet
         self._refused = dict.fromkeys(("dropped_full", "invalid"), 0)
-        self._refusing = threading.Lock()
+        self._refusing = threading.RLock()  # SIGTERM may flush in the middle of a call that holds it
         self._flushing = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -215,9 +216,11 @@ class Recorder:
             sizes = [size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, waiting))]
         except IndexError:  # another thread took them
             sizes = []
-        fitting = _BYTES * len(sizes) // (sum(sizes) + 1) if sizes else self.settings.buffer
-        most = min(max(fitting, 1), self.settings.buffer)
-        self._limit = min(most, max(_FIRST, _GROWTH * waiting))
+        if not sizes:
+            self._limit, self._is_final = min(self._limit, _TRUSTED), False
+            return self._limit
+        most = min(max(_BYTES * len(sizes) // (sum(sizes) + 1), 1), self.settings.buffer)
+        self._limit = min(most, max(_TRUSTED if len(sizes) == _SAMPLE else _FIRST, _GROWTH * waiting))
         self._is_final = self._limit == most
         return self._limit
 

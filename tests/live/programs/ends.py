@@ -1,4 +1,5 @@
-"""A service that ends: ends.py REFERENCE FOLDER HOW OBSERVATIONS; flushes only at its end.
+"""A service that ends: ends.py REFERENCE FOLDER HOW OBSERVATIONS; flushes only at its end, or all the time
+where it forks while it is busy.
 
 It prints the number of the process that observed. Where HOW ends in "+term", it waits to be told to end.
 """
@@ -18,7 +19,7 @@ import wakeful
 def main(reference: str, folder: str, how: str, observations: int) -> None:
     how, _, term = how.partition("+")
     monitor = wakeful.Monitor(reference)
-    monitor.start(counts=folder, registry=None, flush=3600)
+    monitor.start(counts=folder, registry=None, flush=0.01 if how == "busy-fork" else 3600)
 
     def work() -> None:
         for number in range(observations):
@@ -51,10 +52,13 @@ def main(reference: str, folder: str, how: str, observations: int) -> None:
     elif how == "busy-fork":  # the parent's thread is at work when it forks
         for number in range(observations):
             monitor.observe({"worker0": "w01"}, score=0.3, id=number)
-            if number == observations // 2 and not os.fork():
-                work()
+            time.sleep(0.001)
+            if number % 10 == 9 and not os.fork():
+                for again in range(10):
+                    monitor.observe({"worker0": "w00"}, score=0.3, id=again)
                 return
-        os.wait()
+        for _ in range(observations // 10):
+            os.wait()
     else:
         process = multiprocessing.get_context(how).Process(target=_child, args=(reference, folder, observations, term))
         process.start()
