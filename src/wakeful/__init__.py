@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wakeful.monitor import Monitor, Report
     from wakeful.reference import Reference
     from wakeful.signals import signal
+    from wakeful.sizing import HoldoutSize, holdout_size
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "Counts",
     "DataError",
     "Distance",
+    "HoldoutSize",
     "Log",
     "MissingExtra",
     "Monitor",
@@ -46,6 +48,7 @@ __all__ = [
     "SignalError",
     "UnknownName",
     "WakefulError",
+    "holdout_size",
     "learn",
     "signal",
 ]
@@ -54,11 +57,13 @@ _HOMES = {
     "Average": "evidence",
     "Counts": "counts",
     "Distance": "evidence",
+    "HoldoutSize": "sizing",
     "Log": "live.log",
     "Monitor": "monitor",
     "Reference": "reference",
     "Report": "monitor",
     "Share": "evidence",
+    "holdout_size": "sizing",
     "learn": "learning",
     "signal": "signals",
 }
