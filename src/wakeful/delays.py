@@ -49,7 +49,15 @@ class Delays(NamedTuple):
 
 
 def delays(
-    predicted: Any, known: Any, outcome: Any, as_of: Any, *, edges: Any, horizon: Any, term: Any = None, bins: int = 360
+    predicted: Any,
+    known: Any,
+    outcome: Any,
+    as_of: Any,
+    *,
+    edges: Any,
+    horizon: Any,
+    term: Any = None,
+    bins: int = 1_000,
 ) -> Delays:
     """Count cases by window, class and age, as of a date.
 

@@ -276,7 +276,7 @@ def _class(counts: Delays, positive: bool, ever: float, tail: float, alpha: floa
         low=np.where(says, np.maximum(low, 0.0), 0.0),
         high=np.where(says, np.minimum(high, 1.0), 1.0),
         width=np.where(says, high - low, math.inf),
-        sure=sure,
+        sure=sure * ever,
         maturity=maturity * tail,
         curve=np.stack([maturity, maturity_low, maturity_high], axis=1),
         dispersion=phi,
