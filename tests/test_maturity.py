@@ -150,6 +150,26 @@ def test_lost_outcomes_are_taken_to_be_like_the_others():
     assert found.status[0] == "mature"  # what is lost does not come any more
 
 
+@pytest.mark.parametrize("lost", [0.5, 1.0])
+def test_a_window_whose_outcomes_were_lost_does_not_look_like_another_share(lost: float):
+    loans = Loans([0.2] * 8, seed=4, each=2_000)
+    broken = ((loans.start // 90 == 1) | (loans.start // 90 == 3)) & (np.random.default_rng(0).random(16_000) < lost)
+    loans.known[broken] = np.nan
+
+    found = windows(loans.counts(AS_OF))
+
+    assert found.status[1] == "mature"
+    assert found.status[3] == "reweighted"
+    for at in (1, 3):
+        assert found.low[at] <= 0.2 <= found.high[at]
+        if lost == 1:
+            assert found.known[at] == 0
+            assert np.isnan(found.share[at])
+        else:
+            assert found.share[at] == pytest.approx(0.2, abs=0.05)
+    assert found.share[[0, 2, 4, 5]] == pytest.approx(0.2, abs=0.05)
+
+
 def test_before_the_horizon_is_reached_the_interval_leaves_room_for_what_may_come():
     loans = Loans([0.2] * 8, seed=5, each=2_000)
 

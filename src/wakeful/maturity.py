@@ -170,7 +170,8 @@ def windows(counts: Delays, *, alpha: float = 0.025, floor: float = 0.9, least: 
     """What is known of each window, and the share of positives that its known outcomes stand for.
 
     The share comes from whichever class says more: positives known / (rows x G_1), or one minus the same of
-    negatives (Horvitz & Thompson 1952, with the maturity as probability). The interval combines the bounds of what is
+    negatives (Horvitz & Thompson 1952, with the maturity as probability). Where a window is mature, or both together
+    say that it has lost outcomes, it is their ratio, which needs no rows. The interval combines the bounds of what is
     known and of the curve, each moved by itself (Zou & Donner 2008), for rows that say as much as rows / dispersion.
     It never promises more than the worst case: pending cases all of one class.
 
@@ -195,7 +196,8 @@ def windows(counts: Delays, *, alpha: float = 0.025, floor: float = 0.9, least: 
     high = np.where(by_negatives, 1 - negative.low, positive.high)
     behind = np.minimum(negative.maturity, positive.maturity)
     mature = behind >= floor
-    for at in np.flatnonzero(mature):
+    lacking = negative.high + positive.high < 1  # fewer outcomes than so many rows have: the window has lost some
+    for at in np.flatnonzero(mature | lacking):
         share[at], low[at], high[at] = _known_share(known[at], negative.curve[at], positive.curve[at], alpha)
     sayable = mature | np.isfinite(np.minimum(negative.width, positive.width))
     none = np.full_like(rows, math.nan)
@@ -213,15 +215,17 @@ def windows(counts: Delays, *, alpha: float = 0.025, floor: float = 0.9, least: 
 
 
 def _known_share(known: Floats, negative: Floats, positive: Floats, alpha: float) -> tuple[float, float, float]:
-    """Share of positives among known outcomes, weighted by 1 / maturity, with bounds.
+    """Share of positives among known outcomes, weighted by 1 / maturity, with bounds; of none, nothing is known.
 
     It needs no rows, so outcomes that a window has lost, more than others, do no harm.
     """
+    if not known.any():
+        return math.nan, 0.0, 1.0
 
     def at(part: float, negatives: float, positives: float) -> float:
         return float(part / positives / (part / positives + (1 - part) / negatives))
 
-    (zero, zero_low, zero_high), (one, one_low, one_high) = negative.tolist(), positive.tolist()
+    (zero, zero_low, zero_high), (one, one_low, one_high) = np.maximum([negative, positive], 1e-9).tolist()
     n = float(known.sum())
     part = float(known[1]) / n
     low, high = share_bounds(float(known[1]), n, alpha)
@@ -309,7 +313,11 @@ def _beyond(counts: Delays) -> tuple[float, list[float]]:
     curve = known_curve(counts)
     pending = 1.0 - float(curve.share[curve.reach])
     if curve.reach == counts.pending.shape[1] - 1:
-        return max(1.0 - pending, 1e-9), [1.0, 1.0]
+        rows = counts.rows
+        full = (rows.sum(axis=1) > 0) & (rows[:, :-1].sum(axis=1) == 0)  # windows with no case below the horizon
+        each = counts.arrived[full].sum(axis=(1, 2)) / rows[full].sum(axis=1)
+        ever = float(np.median(each)) if full.any() else 1.0 - pending  # of one broken join the median knows nothing
+        return max(ever, 1e-9), [1.0, 1.0]
     arrived = counts.arrived.sum(axis=0)
     at_risk = _at_risk(arrived.sum(axis=0), counts.pending.sum(axis=0))[: curve.reach]
     before = 1.0 - curve.share[: curve.reach]
