@@ -13,8 +13,9 @@ import pytest
 from lifelines import AalenJohansenFitter, KaplanMeierFitter
 
 import wakeful
+from wakeful.curves import delay_curve, known_curve
 from wakeful.delays import Delays, delays
-from wakeful.maturity import Windows, delay_curve, dispersion, known_curve, windows
+from wakeful.maturity import Windows, dispersion, windows
 
 TERM = 360.0
 
