@@ -819,3 +819,24 @@ def test_a_monitor_file_imports_its_neighbours_wherever_it_is_run(folder: Path, 
     told = run("test", f"{folder.name}/monitor_loans.py", f"{folder.name}/live.parquet")
 
     assert "≥ 0.5, reference 0." in told
+
+
+# ---------------------------------------------------------------- the size of a holdout
+
+
+def test_a_team_asks_how_many_cases_to_hold_out_and_what_that_costs():
+    asked = ["holdout", "--precision", "0.95", "--margin", "0.02", "--traffic", "20000/d", "--flagged", "0.2"]
+
+    told = run(*asked, "--share", "0.05", "--cost", "12")
+
+    assert told.splitlines()[0] == "553 held-out cases with a known outcome (normal approximation: 457)"
+    assert "5.00% of flagged cases held out: 200 a day for 2.76 days" in told
+    assert "cost: 6,304, 11.40 a case, 2,280 a day" in told
+    assert "0.46% of flagged cases held out" in run(*asked, "--within", "30d")
+    assert "gain: 1,991" in run(*asked, "--share", "0.05", "--cost", "12", "--saved", "300")
+
+
+def test_a_holdout_that_cannot_be_is_bad_input():
+    told = run("holdout", "--precision", "0.95", "--margin", "0.02", "--detect", "0.9", expect=2)
+
+    assert flat(told).startswith("error give either a margin")

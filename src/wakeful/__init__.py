@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wakeful.monitor import Monitor, Report
     from wakeful.reference import Reference
     from wakeful.signals import signal
+    from wakeful.sizing import HoldoutSize, holdout_size
 
 __version__ = VERSION
 
@@ -38,6 +39,7 @@ __all__ = [
     "Counts",
     "DataError",
     "Distance",
+    "HoldoutSize",
     "Log",
     "MissingExtra",
     "Monitor",
@@ -48,6 +50,7 @@ __all__ = [
     "SignalError",
     "UnknownName",
     "WakefulError",
+    "holdout_size",
     "learn",
     "signal",
 ]
@@ -56,11 +59,13 @@ _HOMES = {
     "Average": "evidence",
     "Counts": "counts",
     "Distance": "evidence",
+    "HoldoutSize": "sizing",
     "Log": "live.log",
     "Monitor": "monitor",
     "Reference": "reference",
     "Report": "monitor",
     "Share": "evidence",
+    "holdout_size": "sizing",
     "learn": "learning",
     "signal": "signals",
 }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wakeful.errors import DataError
 
-__all__ = ["AlarmBudget", "duration"]
+__all__ = ["AlarmBudget", "duration", "rate"]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
@@ -18,6 +18,18 @@ def duration(text: str) -> float:
     if unit not in _UNITS or not number.isdecimal() or int(number) == 0:
         raise DataError(f"{text!r} is no duration. Write a whole number and a unit: 30m, 24h, 7d, 2w.")
     return int(number) * _UNITS[unit]
+
+
+def rate(text: str) -> float:
+    """How many per second of a rate such as ``20000/d``, ``5/s`` or ``3e6/30d``; raises DataError on anything else."""
+    number, slash, period = str(text).partition("/")
+    try:
+        count = float(number)
+    except ValueError:
+        count = math.nan
+    if not slash or not count > 0 or math.isinf(count):
+        raise DataError(f"{text!r} is no rate. Write how many per time: 20000/d, 5/s, 300/15m.")
+    return count / duration("1" + period if period in _UNITS else period)
 
 
 class AlarmBudget(NamedTuple):

@@ -357,3 +357,55 @@ def log_compact(
     console = Console(soft_wrap=True, highlight=False)
     for line in compact(url, older_than=older_than, keep=keep, spool=spool).lines():
         console.print(line, markup=False)
+
+
+@app.command()
+def holdout(
+    precision: Annotated[
+        float, typer.Option(metavar="X", help="Expected; with --detect, the limit of the check, such as 0.95.")
+    ],
+    margin: Annotated[
+        float | None, typer.Option(metavar="X", help="Half the width that its interval may have, such as 0.02.")
+    ] = None,
+    detect: Annotated[
+        float | None, typer.Option(metavar="X", help="In place of a margin: a lower precision that has to be noticed.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(metavar="X", help="Error rate on each side: 0.025, and 0.01 with --detect.")
+    ] = None,
+    power: Annotated[float, typer.Option(metavar="X", help="Probability of noticing --detect.")] = 0.9,
+    traffic: Annotated[str | None, typer.Option(metavar="20000/d", help="Cases per time.")] = None,
+    flagged: Annotated[float | None, typer.Option(metavar="X", help="Share of them that is flagged.")] = None,
+    share: Annotated[
+        float | None, typer.Option(metavar="X", help="Share of flagged cases to hold out: tells how long it takes.")
+    ] = None,
+    within: Annotated[
+        str | None, typer.Option(metavar="30d", help="In place of a share: tells which share it takes.")
+    ] = None,
+    cost: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MONEY",
+            help="Of a held-out case that was flagged rightly: what acting on it would have saved, such as the price "
+            "of the credit report that is now bought for an applicant whom it rejects.",
+        ),
+    ] = None,
+    saved: Annotated[
+        float,
+        typer.Option(
+            metavar="MONEY",
+            help="By a held-out case that was flagged wrongly: what acting on it would have lost, such as the margin "
+            "of a customer who would have been turned away.",
+        ),
+    ] = 0.0,
+) -> None:
+    """How many flagged cases to hold out, how long that takes, and what it costs."""
+    from wakeful.sizing import holdout_size
+
+    size = holdout_size(
+        precision, margin=margin, detect=detect, alpha=alpha, power=power, traffic=traffic, flagged=flagged,
+        share=share, within=within, cost=cost, saved=saved,
+    )  # fmt: skip
+    console = Console(soft_wrap=True, highlight=False)
+    for line in size.lines():
+        console.print(line, markup=False)
