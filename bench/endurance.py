@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 import wakeful
-from wakeful.live.meters import COUNTERS
-from wakeful.live.slots import read
+from wakeful.live.shared.meters import COUNTERS
+from wakeful.live.shared.slots import read
 
 sys.path.append(str(Path(__file__).resolve().parent / "tasks"))
 from paced import features

@@ -22,8 +22,8 @@ import pandas as pd
 import pytest
 
 import wakeful
-from wakeful.live.meters import COUNTERS, identity
-from wakeful.live.slots import read
+from wakeful.live.shared.meters import COUNTERS, identity
+from wakeful.live.shared.slots import read
 from wakeful.loading import load_monitor
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "loans"

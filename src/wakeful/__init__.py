@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from wakeful.evidence import Average, Distance, Share
     from wakeful.learning import learn
-    from wakeful.live.log import Log
+    from wakeful.live.log.writer import Log
     from wakeful.monitor import Monitor, Report
     from wakeful.reference import Reference
     from wakeful.signals import signal
@@ -60,7 +60,7 @@ _HOMES = {
     "Counts": "counts",
     "Distance": "evidence",
     "HoldoutSize": "sizing",
-    "Log": "live.log",
+    "Log": "live.log.writer",
     "Monitor": "monitor",
     "Reference": "reference",
     "Report": "monitor",

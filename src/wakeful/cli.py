@@ -320,7 +320,7 @@ def export(
     series: Annotated[int, typer.Option(metavar="N", help="How many series there may be.")] = 10_000,
 ) -> None:
     """Count DATA, the rows of a batch job, and tell Prometheus."""
-    from wakeful.live import batch
+    from wakeful.live.export import batch
     from wakeful.loading import load_monitor
 
     if (textfile is None) == (pushgateway is None):
@@ -352,7 +352,7 @@ def log_compact(
     ] = None,
 ) -> None:
     """Merge the files of each past day into one, recover what dead writers left, delete what is too old."""
-    from wakeful.live.compact import compact
+    from wakeful.live.log.compact import compact
 
     console = Console(soft_wrap=True, highlight=False)
     for line in compact(url, older_than=older_than, keep=keep, spool=spool).lines():

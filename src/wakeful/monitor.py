@@ -245,7 +245,7 @@ class Monitor:
             decision: whether the case is flagged, where the threshold does not say it.
             time: when it happened, in seconds since 1970 or as a datetime; now without it.
         """
-        (self._recorder or self._begun).observe(features, score, id, decision, time)
+        (self._recorder or self._begun).inbox.observe(features, score, id, decision, time)
 
     def observe_batch(self, data: object, *, score: Sequence[Any] | None = None) -> None:
         """Count, and log, many answers at once; never raises.
@@ -259,9 +259,10 @@ class Monitor:
 
         recorder = self._recorder or self._begun
         try:
-            recorder.observe_table(snapshot(self.reference.model, data, score))
+            recorder.inbox.observe_table(snapshot(self.reference.model, data, score))
         except Exception as error:
-            recorder.refuse("a batch cannot be read", error)
+            recorder.inbox.refuse("invalid")
+            recorder.complain("invalid", "a batch cannot be read", error)
 
     def decide(self, id: object, score: object) -> Decision:
         """What to do with a case: flagged by its score, held out by its id, and so to act on or not; never raises.
@@ -278,7 +279,7 @@ class Monitor:
             label: the outcome.
             time: when it became known; now without it.
         """
-        (self._recorder or self._begun).outcome(id, label, time)
+        (self._recorder or self._begun).inbox.outcome(id, label, time)
 
     def counts(self, folder: str | os.PathLike[str] | None = None, *, version: str | None = None) -> Counts:
         """What all workers of a service have counted so far, the dead included, as of their last flushes.
@@ -292,8 +293,8 @@ class Monitor:
         Raises:
             OSError: what the workers wrote cannot be read for now.
         """
-        from wakeful.live.folder import default_folder
-        from wakeful.live.totals import totals
+        from wakeful.live.shared.folder import default_folder
+        from wakeful.live.shared.totals import totals
 
         if folder is None:
             folder = default_folder() if self._recorder is None else self._recorder.settings.folder
@@ -310,9 +311,9 @@ class Monitor:
             model: a classifier, regressor or pipeline whose input columns have the reference's names; arrays have
                 none, and hold the reference's input columns in order.
         """
-        from wakeful.live.watch import Watched
+        from wakeful.live.watch import WatchedModel
 
-        return Watched(model, "predict_proba" if self.reference.model.task == "binary" else "predict", self)
+        return WatchedModel(model, "predict_proba" if self.reference.model.task == "binary" else "predict", self)
 
     @property
     def live(self) -> Live:

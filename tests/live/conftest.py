@@ -23,10 +23,10 @@ import pyarrow.dataset as ds
 import pytest
 
 import wakeful
-from wakeful.live.log import Log, LogWriter
-from wakeful.live.meters import COUNTERS, identity
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Row
-from wakeful.live.slots import Slot
+from wakeful.live.shared.meters import COUNTERS, identity
+from wakeful.live.shared.slots import Slot
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import wakeful
-from wakeful.live.meters import COUNTERS
 from wakeful.live.observations import size
-from wakeful.live.slots import read
+from wakeful.live.shared.meters import COUNTERS
+from wakeful.live.shared.slots import read
 
 BUFFER = 2_000
 MB = 2**20
@@ -45,7 +45,7 @@ def together(threads: int, work: Callable[[], None]) -> None:
 
 def test_a_flood_by_three_threads_is_dropped_by_count(monitor: wakeful.Monitor, tmp_path: Path) -> None:
     observed, ends, most = [], time.monotonic() + 2, 0
-    waiting = monitor._recorder._pending  # type: ignore[union-attr]
+    waiting = monitor._recorder.inbox  # type: ignore[union-attr]
 
     def work() -> None:
         nonlocal most

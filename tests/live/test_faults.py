@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import wakeful
-from wakeful.live.meters import COUNTERS
-from wakeful.live.slots import read
+from wakeful.live.shared.meters import COUNTERS
+from wakeful.live.shared.slots import read
 
 PROGRAMS = Path(__file__).parent / "programs"
 KILLS = 100

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wakeful
-from wakeful.live.meters import COUNTERS
-from wakeful.live.slots import read
+from wakeful.live.shared.meters import COUNTERS
+from wakeful.live.shared.slots import read
 
 VALUES = 1_000_000
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import wakeful
-from wakeful.live.meters import COUNTERS
-from wakeful.live.slots import read
+from wakeful.live.shared.meters import COUNTERS
+from wakeful.live.shared.slots import read
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
-"""What watches inside a service: takes observations from any thread, counts them in one of its own.
+"""What watches inside a service: a daemon thread that counts and logs what has come, once per flush interval.
 
-The caller pays for one copy of a dict and one append. A daemon thread counts and logs what has come, in batches,
-once per flush interval. Whatever happens here, nothing is raised into the caller, and nothing waits: a full
-buffer drops, and every loss is counted, so that seen = counted + dropped.
+Every loss is counted, so that seen = counted + dropped. What cannot be shared or logged for now is tried again.
 """
 
 from __future__ import annotations
@@ -10,32 +8,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from wakeful.counting import Batch, Derivation, RowBatch, count
+from wakeful.counting import Derivation, RowBatch, count
 from wakeful.counts import Counts
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
-from wakeful.live.meters import COUNTERS, GAUGES, identity
-from wakeful.live.observations import Observation, Outcome, Row, Time, batch_of, logged, rows_of_table, seconds, size
-from wakeful.live.slots import Slot
+from wakeful.live.inbox import Inbox
+from wakeful.live.observations import Observation, Outcome, Row, batch_of, logged, rows_of_table, seconds
+from wakeful.live.shared.meters import COUNTERS, GAUGES, identity
+from wakeful.live.shared.slots import Slot
 from wakeful.reference import Reference
 
 __all__ = ["Journal", "Recorder", "Settings", "Watched"]
 
 _CHUNK = 4096  # observations counted at once: enough that numpy's calls cost little, few enough for the caches
-_BYTES = 128 * 2**20  # of observations that wait
-_FIRST = 16  # observations that may wait until their size is known
-_SAMPLE = 8  # of them whose size is looked at
-_TRUSTED = 1024  # that may wait after so many
-_GROWTH = 4  # times as many may wait until it is looked at again
-_TICK = 0.05  # s between such looks while there is traffic
-_IDLE = 0.25  # s between looks while there is none
+_TICK = 0.05  # s between looks at how large they are, while there is traffic
+_IDLE = 0.25  # s between looks whether there is any
 _HURRY = 0.01  # s between looks once the process is about to end
 _PATIENCE = 5.0  # s that the end of a process waits for the last flush
 _NEW_NAMES = 20  # unknown columns that are told by name, once each
@@ -108,14 +101,9 @@ class Recorder:
 
     def _begin(self) -> None:
         """A fresh start, in this process."""
-        self._pending: deque[Observation] = deque()
-        self._tables: deque[Batch] = deque()
-        self._outcomes: deque[tuple[Any, Any, Time]] = deque()
-        self._limit = min(self.settings.buffer, _FIRST)
-        self._is_final = False  # whether no more than that may wait, however small they are
+        self.inbox = Inbox(self.settings.buffer, self._start)
         self._new = np.zeros(self.identity.counters)  # what no slot has yet
-        self._refused = dict.fromkeys(("dropped_full", "invalid"), 0)
-        self._refusing = threading.RLock()  # SIGTERM may flush in the middle of a call that holds it
+        self._starting = threading.RLock()  # SIGTERM may flush in the middle of it
         self._flushing = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -125,58 +113,14 @@ class Recorder:
         self._hurry = self._stopped = False
         self._complained: set[str] = set()
 
-    # In the caller's thread ------------------------------------------------------------------------------------
-
-    def observe(self, features: Mapping[str, Any], score: Any, id: Any, decision: Any, at: Time | None) -> None:
-        """Take one observation; never raises, never waits."""
-        pending = self._pending
-        try:
-            if len(pending) >= self._limit and (self._is_final or len(pending) >= self._fit()):
-                self._refuse("dropped_full")
-                return
-            pending.append((dict(features), score, id, decision, time.time() if at is None else at))
-        except Exception:  # no mapping, or a hostile one
-            self._refuse("invalid")
-        except BaseException:  # such as SystemExit: of a hostile mapping, or of a signal that comes just now
-            if type(features) is dict:  # copying it calls nothing that could raise
-                raise
-            self._refuse("invalid")
-        if self._thread is None:
-            self._start()
-
-    def observe_table(self, batches: Sequence[Batch]) -> None:
-        """Take a whole table that nobody will change; never raises, never waits. A large one needs an empty buffer."""
-        rows = sum(map(len, batches))
-        waiting = sum(map(len, list(self._tables)))
-        if waiting and waiting + rows > self.settings.buffer:
-            self._refuse("dropped_full", rows)
-        else:
-            self._tables.extend(batches)
-        if self._thread is None:
-            self._start()
-
-    def outcome(self, id: Any, label: Any, at: Time | None) -> None:
-        """Take one outcome; never raises, never waits."""
-        if len(self._outcomes) >= self.settings.buffer:
-            self._refuse("dropped_full")
-            return
-        self._outcomes.append((id, label, time.time() if at is None else at))
-        if self._thread is None:
-            self._start()
-
-    def refuse(self, what: str, error: Exception) -> None:
-        """Count something that is no observation at all, and say so once."""
-        self._refuse("invalid")
-        self._complain("invalid", f"{what}: {_told(error)}")
-        if self._thread is None:
-            self._start()
-
-    def _refuse(self, why: str, number: int = 1) -> None:
-        with self._refusing:
-            self._refused[why] += number
+    def complain(self, about: str, what: str, error: BaseException) -> None:
+        """Say in the log of the service what is wrong, once, until it has worked again."""
+        if about not in self._complained:
+            self._complained.add(about)
+            _log.warning("%s: %s: %s", self.identity.model, what, _told(error))
 
     def _start(self) -> None:
-        with self._refusing:
+        with self._starting:
             if self._thread is not None or self._stopped:
                 return
             thread = threading.Thread(target=self._run, name="wakeful", daemon=True)
@@ -185,6 +129,7 @@ class Recorder:
             except RuntimeError:  # the interpreter is ending, or there are too many threads: flushed at the end
                 return
             self._thread = thread
+            self.inbox.is_served = True
         endings.watch(self)
 
     # In the recorder's own thread ------------------------------------------------------------------------------
@@ -193,36 +138,17 @@ class Recorder:
         following = time.monotonic() + self.settings.flush
         while not self._stopped:
             try:
-                self._wake.wait(_HURRY if self._hurry else _TICK if self._pending else _IDLE)
+                self._wake.wait(min(_HURRY if self._hurry else _TICK if self.inbox else _IDLE, self.settings.flush))
                 self._wake.clear()
-                self._fit()
+                self.inbox.fit()
                 if self._hurry or time.monotonic() >= following:
                     self.flush()
                     following = time.monotonic() + self.settings.flush
-                elif len(self._pending) >= _CHUNK:
+                elif len(self.inbox) >= _CHUNK:
                     with self._flushing:
                         self._take_pending()
             except BaseException as error:  # a derived column may raise anything; the thread has to live on
-                self._complain("error", f"cannot flush: {_told(error)}")
-
-    def _fit(self) -> int:
-        """Let so many observations wait as fit into memory, judged by the latest ones; returns how many.
-
-        The limit grows with what waits, as the next ones may be larger; once it is final, only the recorder's own
-        thread looks again, so that a flood costs its callers nothing.
-        """
-        waiting = len(self._pending)
-        try:
-            sizes = [size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, waiting))]
-        except IndexError:  # another thread took them
-            sizes = []
-        if not sizes:
-            self._limit, self._is_final = min(self._limit, _TRUSTED), False
-            return self._limit
-        most = min(max(_BYTES * len(sizes) // (sum(sizes) + 1), 1), self.settings.buffer)
-        self._limit = min(most, max(_TRUSTED if len(sizes) == _SAMPLE else _FIRST, _GROWTH * waiting))
-        self._is_final = self._limit == most
-        return self._limit
+                self.complain("error", "cannot flush", error)
 
     def flush(self, patience: float = -1) -> bool:
         """Count what has come and share it; False where another flush did not end within ``patience`` seconds."""
@@ -230,7 +156,7 @@ class Recorder:
             return False
         try:
             began = time.perf_counter()
-            self._take_refusals()
+            self._take_refused()
             self._take_pending()
             self._take_outcomes()
             self._meter("flushes", 1)
@@ -240,19 +166,16 @@ class Recorder:
             self._flushing.release()
         return True
 
-    def _take_refusals(self) -> None:
-        with self._refusing:
-            refused, self._refused = self._refused, dict.fromkeys(self._refused, 0)
-        for why, number in refused.items():
+    def _take_refused(self) -> None:
+        for why, number in self.inbox.take_refused().items():
             self._meter(why, number)
-            self._meter("seen", number)
+            self._meter("seen", 0 if why == "outcomes_dropped" else number)
 
     def _take_pending(self) -> None:
-        for some in _chunks(self._pending):
+        for some in self.inbox.take(_CHUNK):
             self._meter("seen", len(some))
             self._count(some)
-        while self._tables:
-            batch = self._tables.popleft()
+        for batch in self.inbox.take_tables():
             rows = len(batch)
             self._meter("seen", rows)
             try:
@@ -261,7 +184,7 @@ class Recorder:
                     self._open_journal().write(rows_of_table(self.layout, batch))
             except BaseException as error:
                 self._meter("dropped_error", rows)
-                self._complain("error", f"a table of {rows:,} rows could not be counted: {_told(error)}")
+                self.complain("error", f"a table of {rows:,} rows could not be counted", error)
 
     def _count(self, some: Sequence[Observation]) -> None:
         """Count observations; those that cannot be counted are found by halving, and dropped."""
@@ -274,7 +197,7 @@ class Recorder:
                 self._count(some[len(some) // 2 :])
                 return
             self._meter("dropped_error", 1)
-            self._complain("error", f"an observation could not be counted: {_told(error)}")
+            self.complain("error", "an observation could not be counted", error)
             return
         self._add(counts)
         try:
@@ -283,7 +206,7 @@ class Recorder:
                 self._open_journal().write(logged(self.layout, some, batch))
         except BaseException as error:  # hostile names, or a log that cannot be opened: they are counted all the same
             self._meter("log_lost", 0 if self.settings.journal is None else len(some))
-            self._complain("log", f"observations could not be logged: {_told(error)}")
+            self.complain("log", "observations could not be logged", error)
 
     def _look_for_new(self, batch: RowBatch, some: Sequence[Observation]) -> None:
         """Count observations with columns that the reference does not know, and say the name of each once."""
@@ -304,12 +227,17 @@ class Recorder:
         self._new[self.layout.size + _PLACES[name]] += number
 
     def _take_outcomes(self) -> None:
-        some = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        some = self.inbox.take_outcomes()
         if not some:
             return
         self._meter("outcomes", len(some))
-        if self.settings.journal is not None:
+        if self.settings.journal is None:
+            return
+        try:
             self._open_journal().write_outcomes([Outcome(id, label, seconds(at)) for id, label, at in some])
+        except BaseException as error:
+            self._meter("log_lost", len(some))
+            self.complain("log", "outcomes could not be logged", error)
 
     def _open_journal(self) -> Journal:
         if self._journal is None:
@@ -324,7 +252,7 @@ class Recorder:
             self._meter("log_rows", now[0] - self._logged[0])
             self._meter("log_lost", now[1] - self._logged[1])
             self._logged = now
-        gauges = {"buffer_rows": len(self._pending), "buffer_capacity": self.settings.buffer, "last_flush": time.time()}
+        gauges = {"buffer_rows": len(self.inbox), "buffer_capacity": self.settings.buffer, "last_flush": time.time()}
         try:
             if self._slot is not None and self._slot.is_lost():
                 self._slot.close()
@@ -334,16 +262,10 @@ class Recorder:
             self._slot.add(self._new, np.array([gauges[name] for name in GAUGES]))
         except OSError as error:
             self._meter("flush_failures", 1)
-            self._complain("share", f"counts cannot be shared for now: {_told(error)}")
+            self.complain("share", "counts cannot be shared for now", error)
             return
         self._new = np.zeros(self.identity.counters)
         self._complained.discard("share")
-
-    def _complain(self, about: str, what: str) -> None:
-        """Say it once, until it has worked again."""
-        if about not in self._complained:
-            self._complained.add(about)
-            _log.warning("%s: %s", self.identity.model, what)
 
     # The end ---------------------------------------------------------------------------------------------------
 
@@ -356,19 +278,24 @@ class Recorder:
         """Flush, close the log, and give the slot back; a new observation begins anew."""
         self._stopped = True
         self._wake.set()
-        if not self.flush(_PATIENCE):
-            return
+        try:
+            if self.flush(_PATIENCE):
+                self._close()
+        finally:
+            self._stopped = False
+
+    def _close(self) -> None:
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
         with self._flushing:
             if self._journal is not None:
                 self._journal.close(_PATIENCE)
                 self._share()
             if self._slot is not None:
                 self._slot.close()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
-        self._journal = self._slot = self._thread = None
-        self._logged, self._stopped = (0, 0), False
+            self._journal = self._slot = self._thread = None
+            self._logged, self.inbox.is_served = (0, 0), False
 
     def forked(self) -> None:
         """Begin anew in a forked child: what waits, the slot and the log are the parent's."""
@@ -378,15 +305,6 @@ class Recorder:
 
 
 _PLACES = {name: place for place, name in enumerate(COUNTERS)}
-
-
-def _chunks(pending: deque[Observation]) -> Iterator[list[Observation]]:
-    """What waits now, in parts that are counted at once."""
-    waiting = len(pending)
-    while waiting > 0:
-        some = [pending.popleft() for _ in range(min(waiting, _CHUNK))]
-        waiting -= len(some)
-        yield some
 
 
 def _told(error: BaseException) -> str:

@@ -14,10 +14,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from wakeful.errors import DataError
 from wakeful.expression import Comparison
 from wakeful.live import endings
-from wakeful.live.cardinality import asked
-from wakeful.live.exporter import Exporter, exporters, register, unregister
-from wakeful.live.folder import default_folder
+from wakeful.live.export.cardinality import asked
+from wakeful.live.export.exporter import Exporter, exporters, register, unregister
 from wakeful.live.recorder import Journal, Recorder, Settings, Watched
+from wakeful.live.shared.folder import default_folder
 from wakeful.reference import Reference
 
 __all__ = ["Options", "start", "start_quietly"]
@@ -95,6 +95,6 @@ def _journal(reference: Reference, log: Any, version: str) -> Callable[[], Journ
     log = os.environ.get("WAKEFUL_LOG") if log is None else log
     if not log:
         return None
-    from wakeful.live.log import journal  # needs pyarrow, which a service without a log has not
+    from wakeful.live.log.writer import journal  # needs pyarrow, which a service without a log has not
 
     return journal(log, reference.layout, version)

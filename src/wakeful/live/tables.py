@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from wakeful.errors import DataError
 from wakeful.model import Model
 
 __all__ = ["snapshot"]
+
+_MOST = 10_000_000  # values of a column that are copied at once
 
 
 def snapshot(model: Model, data: object, score: Sequence[Any] | None = None) -> list[Batch]:
@@ -63,7 +66,10 @@ def _values(values: Any) -> Sequence[Any]:
         raise DataError(f"a column that is a {type(values).__name__} is no list of values. Give one value a row.")
     array = np.asarray(values) if hasattr(values, "__array__") else None
     if array is None:
-        return list(values)
+        listed = list(islice(values, _MOST + 1))
+        if len(listed) > _MOST:
+            raise DataError(f"a column has more than {_MOST:,} values. Give a table in parts.")
+        return listed
     if array.ndim != 1:
         raise DataError(f"a column of shape {array.shape} is no list of values. Give one value a row.")
     if array.dtype.kind in "fiub":

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-__all__ = ["Watched"]
+__all__ = ["WatchedModel"]
 
 Method = Literal["predict", "predict_proba"]
 
@@ -20,7 +20,7 @@ class Observer(Protocol):
         """Take inputs and their answers."""
 
 
-class Watched:
+class WatchedModel:
     """Stands in for a model: hands everything through, and observes what one of its methods answers.
 
     Pickles, copies and clones are of the model itself: an observer belongs to the service that made it.

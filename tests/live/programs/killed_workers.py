@@ -19,8 +19,8 @@ import numpy as np
 
 import wakeful
 from wakeful.counts import Layout
-from wakeful.live.meters import COUNTERS
-from wakeful.live.slots import Identity, read
+from wakeful.live.shared.meters import COUNTERS
+from wakeful.live.shared.slots import Identity, read
 
 COLUMNS, WORKERS = 5, 25  # a column has at most 30 categories
 AT_ONCE = 6

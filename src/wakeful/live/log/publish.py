@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from wakeful.errors import MissingExtra
-from wakeful.live.place import Place, date_of, folder_of
-from wakeful.live.segment import Segment
+from wakeful.live.log.place import Place, date_of, folder_of
+from wakeful.live.log.segment import Segment
 
 try:
     import pyarrow as pa

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wakeful.live import folder
-from wakeful.live.folder import default_folder
+from wakeful.live.shared import folder
+from wakeful.live.shared.folder import default_folder
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def test_the_environment_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_the_processes_of_a_group_share_it_and_another_group_has_its_own(own_place: Path):
     script = (
-        "import sys\nfrom pathlib import Path\nfrom wakeful.live import folder\n"
+        "import sys\nfrom pathlib import Path\nfrom wakeful.live.shared import folder\n"
         "folder.MEMORY = Path(sys.argv[1])\nprint(folder.default_folder())"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wakeful.counts import Layout
-from wakeful.live.slot_file import Identity
+from wakeful.live.shared.slot_file import Identity
 
 __all__ = ["COUNTERS", "GAUGES", "Meter", "identity"]
 
@@ -32,6 +32,7 @@ COUNTERS = {
         "wakeful_observations_unexpected_total", "Observations with a column that the reference does not know."
     ),
     "outcomes": Meter("wakeful_outcomes_reported_total", "Outcomes handed over by the service."),
+    "outcomes_dropped": Meter("wakeful_outcomes_dropped_total", "Outcomes dropped since the buffer was full."),
     "log_rows": Meter("wakeful_log_rows_total", "Rows written to the log."),
     "log_lost": Meter("wakeful_log_lost_rows_total", "Rows that were to be logged and could not be."),
     "flushes": Meter("wakeful_flushes_total", "Times that the buffer was emptied."),

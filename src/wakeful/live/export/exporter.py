@@ -17,11 +17,11 @@ from prometheus_client.samples import Sample
 
 from wakeful.bins import Floats, Ints
 from wakeful.counts import Layout
-from wakeful.live.cardinality import BySegment, Part, must_fit, parts
-from wakeful.live.exposition import Labels
-from wakeful.live.meters import COUNTERS, GAUGES, Meter, identity
-from wakeful.live.series import HELP, REFERENCE, unique
-from wakeful.live.slots import Reading, read
+from wakeful.live.export.cardinality import BySegment, Part, must_fit, parts
+from wakeful.live.export.exposition import Labels
+from wakeful.live.export.series import HELP, REFERENCE, unique
+from wakeful.live.shared.meters import COUNTERS, GAUGES, Meter, identity
+from wakeful.live.shared.slots import Reading, read
 from wakeful.reference import Reference
 from wakeful.version import VERSION
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wakeful.bins import Floats
-from wakeful.live.slot_file import HEADER, Copy, Foreign, Identity, create, newest, version_of, write
+from wakeful.live.shared.slot_file import HEADER, Copy, Foreign, Identity, create, newest, version_of, write
 
 __all__ = ["Found", "Identity", "Reading", "Slot", "read"]
 

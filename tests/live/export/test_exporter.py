@@ -27,11 +27,11 @@ from wakeful.bins import REACH, CategoryBins, NumericBins
 from wakeful.counting import FAR
 from wakeful.counts import SUM_UNIT, Counts
 from wakeful.errors import DataError, SignalError
-from wakeful.live import exporter as exporter_module
-from wakeful.live.cardinality import OUTCOMES, parts
-from wakeful.live.exporter import Exporter, register, unregister
-from wakeful.live.exposition import asgi_app, render, wsgi_app
-from wakeful.live.series import bin_labels, unique
+from wakeful.live.export import exporter as exporter_module
+from wakeful.live.export.cardinality import OUTCOMES, parts
+from wakeful.live.export.exporter import Exporter, register, unregister
+from wakeful.live.export.exposition import asgi_app, render, wsgi_app
+from wakeful.live.export.series import bin_labels, unique
 from wakeful.signals import find, names
 from wakeful.views import column_counts, outcomes
 

@@ -22,9 +22,9 @@ from wakeful.errors import DataError
 
 if TYPE_CHECKING:
     from wakeful.counts import Layout
+    from wakeful.live.log.schema import Table
+    from wakeful.live.log.segment import Segment
     from wakeful.live.observations import Outcome, Row
-    from wakeful.live.schema import Table
-    from wakeful.live.segment import Segment
 
 __all__ = ["Log", "LogWriter", "journal"]
 
@@ -85,8 +85,8 @@ def journal(log: Log | str | os.PathLike[str], layout: Layout, version: str) -> 
         DataError: the address is none, or names of columns collide.
         MissingExtra: pyarrow is not installed.
     """
-    from wakeful.live import schema
-    from wakeful.live.place import Place
+    from wakeful.live.log import schema
+    from wakeful.live.log.place import Place
 
     log = log if isinstance(log, Log) else Log(log)
     Place(log.url)
@@ -113,8 +113,8 @@ class LogWriter:
     """
 
     def __init__(self, log: Log, layout: Layout, version: str = "") -> None:
-        from wakeful.live import schema
-        from wakeful.live.place import Place
+        from wakeful.live.log import schema
+        from wakeful.live.log.place import Place
 
         self.log = log
         self.rows = self.lost = 0
@@ -182,13 +182,13 @@ class LogWriter:
     def _sampled(self, rows: Sequence[Any]) -> Sequence[Any]:
         if self.log.sample >= 1:
             return rows
-        from wakeful.live.schema import drawn
+        from wakeful.live.log.schema import drawn
 
         return [row for row in rows if drawn(row.id, self.log.sample, self._key)]
 
     def _append(self, table: Table, data: Any, rows: int) -> bool:
         """Put rows into the open segment; where it takes no more, into a new one. Whether they are safe."""
-        from wakeful.live import segment
+        from wakeful.live.log import segment
 
         if self._closing.is_set() or self._is_full(table.kind):
             return False
@@ -241,8 +241,8 @@ class LogWriter:
 
     def _work(self) -> None:
         """The thread: publish what is sealed, adopt what the dead left, delete what is too old."""
-        from wakeful.live.retention import expire, is_clock_right
-        from wakeful.live.segment import orphans
+        from wakeful.live.log.retention import expire, is_clock_right
+        from wakeful.live.log.segment import orphans
 
         pause, looked = _SHORTEST_PAUSE, -math.inf
         while True:
@@ -273,7 +273,7 @@ class LogWriter:
 
     def _publish_all(self) -> bool:
         """Whether all that was sealed has been published."""
-        from wakeful.live.publish import publish
+        from wakeful.live.log.publish import publish
 
         for segment in list(self._sealed):
             try:

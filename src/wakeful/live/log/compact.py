@@ -26,10 +26,10 @@ from typing import NamedTuple
 
 from wakeful.budget import duration
 from wakeful.errors import DataError, MissingExtra
-from wakeful.live.place import TABLES, Place, Stored, date_of, folder_of
-from wakeful.live.publish import MERGED, SOURCES, publish, sources_of
-from wakeful.live.retention import expire
-from wakeful.live.segment import SUFFIX, orphans
+from wakeful.live.log.place import TABLES, Place, Stored, date_of, folder_of
+from wakeful.live.log.publish import MERGED, SOURCES, publish, sources_of
+from wakeful.live.log.retention import expire
+from wakeful.live.log.segment import SUFFIX, orphans
 
 try:
     import duckdb

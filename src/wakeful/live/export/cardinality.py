@@ -9,8 +9,8 @@ from typing import NamedTuple
 from wakeful.counts import CLOCK, IDS
 from wakeful.errors import DataError
 from wakeful.expression import Comparison, leaves_of
-from wakeful.live.meters import COUNTERS, GAUGES
-from wakeful.live.series import REFERENCE, Series, series_of_column, series_of_outcomes, series_of_rows
+from wakeful.live.export.series import REFERENCE, Series, series_of_column, series_of_outcomes, series_of_rows
+from wakeful.live.shared.meters import COUNTERS, GAUGES
 from wakeful.reference import Reference
 
 __all__ = ["OUTCOMES", "BySegment", "Part", "asked", "must_fit", "parts"]

@@ -19,15 +19,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import wakeful
-from wakeful.live.compact import compact
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.compact import compact
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Row
 
 # One process that forks, so that its imports are paid once.
 KILLED = """
 import os, random, signal, sys, time
 import wakeful
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Row
 
 layout = wakeful.Reference.load("reference.json").layout
@@ -241,7 +241,7 @@ def test_the_log_leaves_itself_room_to_publish_on_a_disk_that_it_fills_alone(
 
 LIMITED = """
 import resource, signal, wakeful
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Row
 
 layout = wakeful.Reference.load("reference.json").layout
@@ -393,7 +393,7 @@ def test_a_bucket_that_does_not_answer_holds_nobody_up(tmp_path: Path, reference
     reference.save(tmp_path / "reference.json")
     code = """
 import time, wakeful
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Row
 
 layout = wakeful.Reference.load("reference.json").layout

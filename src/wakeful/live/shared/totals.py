@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from wakeful.counts import Counts, Layout
-from wakeful.live.meters import identity
-from wakeful.live.slots import read
+from wakeful.live.shared.meters import identity
+from wakeful.live.shared.slots import read
 
 __all__ = ["totals"]
 

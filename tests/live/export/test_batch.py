@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 import wakeful
-from wakeful.live.cardinality import OUTCOMES, asked
+from wakeful.live.export.cardinality import OUTCOMES, asked
 
 MONITOR = """
 import wakeful

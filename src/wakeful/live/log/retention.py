@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from wakeful.budget import duration
-from wakeful.live.place import TABLES, Place, date_of, folder_of
+from wakeful.live.log.place import TABLES, Place, date_of, folder_of
 
 __all__ = ["expire", "is_clock_right"]
 

@@ -21,10 +21,10 @@ import pytest
 
 import wakeful
 from wakeful.encoding import encode_numbers
-from wakeful.live.fitting import LONGEST_TEXT, FitKind, fit
+from wakeful.live.log.fitting import LONGEST_TEXT, FitKind, fit
+from wakeful.live.log.plain import LONGEST_VALUE, as_json, canonical
+from wakeful.live.log.schema import Hidden, predictions
 from wakeful.live.observations import Row
-from wakeful.live.plain import LONGEST_VALUE, as_json, canonical
-from wakeful.live.schema import Hidden, predictions
 
 KINDS: list[FitKind] = ["number", "whole", "truth", "text", "clock", "id"]
 
@@ -224,7 +224,7 @@ def test_logging_imports_no_pandas(reference: wakeful.Reference, tmp_path: Path)
     reference.save(tmp_path / "reference.json")
     code = """
 import sys, wakeful
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Outcome, Row
 
 writer = LogWriter(Log("log", keep="30d"), wakeful.Reference.load("reference.json").layout)
@@ -246,7 +246,7 @@ def test_what_to_log_can_be_said_without_pyarrow_and_logging_names_what_is_missi
 import sys
 sys.modules["pyarrow"] = None
 import wakeful
-from wakeful.live.log import LogWriter
+from wakeful.live.log.writer import LogWriter
 
 log = wakeful.Log("log")
 assert "numpy" not in sys.modules

@@ -23,7 +23,7 @@ import wakeful
 from wakeful.cli import app
 from wakeful.engines.tiles import Question, tiles_of_time
 from wakeful.every import Every
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Outcome, Row
 from wakeful.replay import open_history
 
@@ -350,7 +350,7 @@ def test_a_child_of_a_fork_begins_anew_and_frees_its_parents_lock(
     code = """
 import os, sys, time
 import wakeful
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Row
 
 layout = wakeful.Reference.load("reference.json").layout

@@ -18,8 +18,8 @@ import numpy as np
 from wakeful.bins import CategoryBins
 from wakeful.counts import Layout
 from wakeful.errors import DataError, MissingExtra
-from wakeful.live.fitting import FitKind, fit, instants, one_text, texts, type_of
-from wakeful.live.plain import as_json, canonical
+from wakeful.live.log.fitting import FitKind, fit, instants, one_text, texts, type_of
+from wakeful.live.log.plain import as_json, canonical
 
 try:
     import pyarrow as pa

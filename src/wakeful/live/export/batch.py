@@ -13,10 +13,10 @@ from prometheus_client.core import Metric
 from wakeful.counts import Counts
 from wakeful.errors import DataError
 from wakeful.expression import Comparison
-from wakeful.live.cardinality import asked
-from wakeful.live.exporter import Exporter
-from wakeful.live.meters import COUNTERS, GAUGES
-from wakeful.live.slots import Reading, Slot
+from wakeful.live.export.cardinality import asked
+from wakeful.live.export.exporter import Exporter
+from wakeful.live.shared.meters import COUNTERS, GAUGES
+from wakeful.live.shared.slots import Reading, Slot
 from wakeful.reference import Reference
 
 __all__ = ["count", "push", "write"]

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 import wakeful
 from wakeful.cli import app
-from wakeful.live.compact import compact
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.compact import compact
+from wakeful.live.log.place import Place
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Outcome, Row
-from wakeful.live.place import Place
 from wakeful.replay import open_history
 
 DAY = 86_400.0
@@ -152,8 +152,8 @@ import os, random, signal, sys, time
 import wakeful
 from collections import Counter
 from pathlib import Path
-from wakeful.live.compact import compact
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.compact import compact
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Row
 import pyarrow.parquet as pq
 
@@ -217,7 +217,7 @@ def test_without_an_exchange_of_folders_the_merged_file_comes_first(
     reference: wakeful.Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """As on systems and network disks that do not know it."""
-    monkeypatch.setattr("wakeful.live.compact._EXCHANGE", 1 << 20)  # a flag that no system knows
+    monkeypatch.setattr("wakeful.live.log.compact._EXCHANGE", 1 << 20)  # a flag that no system knows
     wanted = log_of(tmp_path, reference.layout)
     (tmp_path / "date=2001-09-09" / "README").write_text("notes")
 

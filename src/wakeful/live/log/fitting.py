@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wakeful.encoding import encode_numbers, packed
 from wakeful.errors import MissingExtra
-from wakeful.live.plain import canonical
+from wakeful.live.log.plain import canonical
 
 try:
     import pyarrow as pa

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from wakeful.errors import DataError
-from wakeful.live.slots import Identity, Slot, read
+from wakeful.live.shared.slots import Identity, Slot, read
 
 WHOSE = Identity("Löan model", "0123456789abcdef", counters=500, gauges=2)
 
@@ -282,7 +282,7 @@ _FORK = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from wakeful.live.slots import Identity, Slot, read
+from wakeful.live.shared.slots import Identity, Slot, read
 
 folder, whose = Path(sys.argv[1]), Identity("m", "0" * 16, 3, 1)
 parent = Slot.claim(folder, whose)
@@ -315,7 +315,7 @@ _KILLED = """
 import json, os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from wakeful.live.slots import Identity, Slot, read
+from wakeful.live.shared.slots import Identity, Slot, read
 
 WORKERS, KILLS = 6, 120
 folder, whose = Path(sys.argv[1]), Identity("m", "0" * 16, 20_000, 1)

@@ -1,0 +1,1 @@
+"""Predictions and outcomes as Parquet, under a directory or in a bucket."""

@@ -1,0 +1,1 @@
+"""Counts that the workers of a service share."""
