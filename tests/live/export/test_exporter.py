@@ -35,7 +35,7 @@ from wakeful.live.export.series import bin_labels, unique
 from wakeful.signals import find, names
 from wakeful.views import column_counts, outcomes
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "prometheus.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "prometheus.md"
 
 Series = dict[frozenset[tuple[str, str]], float]
 
@@ -177,6 +177,8 @@ def _binary(layout, table, named: dict[str, str], value: float) -> None:
         group[at, ("negative", "positive", "unknown").index(named["truth"]), 0] = value
     elif named["statistic"] == "score":
         group[at, 0, 1] += value * SUM_UNIT
+    elif named["statistic"] == "score_of_unknown":
+        group[at, 2, 1] = value * SUM_UNIT
     elif named["statistic"] == "score_of_positives":
         group[0, 1, 1] += value * SUM_UNIT
         group[0, 0, 1] -= value * SUM_UNIT
@@ -188,7 +190,8 @@ def _regression(layout, table, named: dict[str, str], value: float) -> None:
     statistics = ("error", "absolute_error", "squared_error", "error_to_the_fourth",
                   "label", "squared_label", "label_to_the_fourth", "squared_error_by_squared_label")  # fmt: skip
     if "truth" in named:
-        table[0, 0, 0, 0 if named["truth"] == "known" else 1, 0] = value
+        at = bin_labels(layout.bins[layout.model.score.name]).index(named["bin"])
+        table[0, 0, at, 0 if named["truth"] == "known" else 1, 0] = value
     else:
         table[0, 0, 0, 0, 1 + statistics.index(named["statistic"])] = value * SUM_UNIT
 

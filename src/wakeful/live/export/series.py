@@ -183,9 +183,10 @@ def _binary(layout: Layout, table: Ints) -> Iterator[Series]:
 
 
 def _binary_sums(table: Ints, possible: NDArray[np.bool_], labels: list[str], group: _Group) -> Iterator[Series]:
-    known = table[:, : len(labels) - 2, :2]
+    known, unknown = table[:, : len(labels) - 2, :2], table[:, : len(labels) - 2, 2:]
     for at in np.flatnonzero(possible[: known.shape[1]]):
         yield _total(known[:, at, :, 1], **group.labels, bin=labels[at], statistic="score")
+        yield _total(unknown[:, at, :, 1], **group.labels, bin=labels[at], statistic="score_of_unknown")
     yield _total(known[:, :, 1, 1], **group.labels, statistic="score_of_positives")
     yield _total(known[..., 2], **group.labels, statistic="squared_score")
     yield _total(known[..., 3], **group.labels, statistic="log_loss")
@@ -209,8 +210,11 @@ def _possible(layout: Layout) -> NDArray[np.bool_]:
 def _regression(layout: Layout, table: Ints) -> Iterator[Series]:
     answered = table[..., : layout.bins[layout.model.score.name].size, 0, :]
     rows = answered[..., 0]
-    yield _sum(_OUTCOMES, rows, truth="known")
-    yield _sum(_OUTCOMES, np.setdiff1d(table[..., 0], rows), truth="unknown")
+    for at, label in enumerate(bin_labels(layout.bins[layout.model.score.name])):
+        is_answered = at < rows.shape[-1]  # an error needs a prediction
+        if is_answered:
+            yield _sum(_OUTCOMES, table[..., at, 0, 0], bin=label, truth="known")
+        yield _sum(_OUTCOMES, table[..., at, int(is_answered) :, 0], bin=label, truth="unknown")
     yield _sum("wakeful_outcome_invalid_total", table[..., 2, 0])
     for at, name in enumerate(_STATISTICS, start=1):
         one = _total(answered[..., at], statistic=name)
