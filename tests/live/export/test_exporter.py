@@ -277,7 +277,9 @@ def test_what_is_exported_suffices_for_every_signal_of_a_regression(
     exporter = Exporter(regression, tmp_path)
 
     assert_same_answers(exporter, counts, least=15)
-    assert only(collected(exporter), "wakeful_outcome_total") == {"known": 380, "unknown": 120}
+    told = only(collected(exporter), "wakeful_outcome_total")
+    assert sum(value for name, value in told.items() if name.endswith(",known")) == 380
+    assert sum(value for name, value in told.items() if name.endswith(",unknown")) == 120
 
 
 def test_what_is_exported_suffices_for_every_signal_of_several_classes(
