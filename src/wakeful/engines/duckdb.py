@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wakeful.engines.history import History, Run, quoted, text
 from wakeful.engines.losses import Files, lost
@@ -28,7 +28,7 @@ try:
 except ImportError as error:
     raise MissingExtra("duckdb", "history", "reading a history") from error
 
-__all__ = ["open_history"]
+__all__ = ["Stored", "open_history", "stored_files"]
 
 _BATCH = 65_536
 _MEMORY = "1GB"
@@ -51,10 +51,9 @@ def open_history(data: object) -> History:
         data = str(data)
     if not isinstance(data, str):
         return _from_arrow(data)
-    words = data.split(None, 1)
-    if not words:
+    if not data.strip():
         raise DataError("no data: the path or query is empty.")
-    if len(words) == 2 and words[0].lower() in ("select", "with", "from"):
+    if _is_query(data):
         connection = _connect()
         query = data.strip().rstrip(";")
         return History(
@@ -63,6 +62,57 @@ def open_history(data: object) -> History:
     if data.startswith(_BUCKETS):
         return _from_bucket(data)
     return _from_files(data)
+
+
+class Stored(NamedTuple):
+    """A file that a history can be read from.
+
+    Attributes:
+        name: its path, on its file system.
+        version: changes when the file does: size and time of the last change.
+        open: its rows; raises DataError.
+    """
+
+    name: str
+    version: str
+    open: Callable[[], History]
+
+
+def stored_files(data: object) -> list[Stored] | None:
+    """The files of a path, glob or bucket URL, in natural order; None for queries and what is no file.
+
+    Raises:
+        DataError: there is none, or they cannot be listed.
+    """
+    if not isinstance(data, str | os.PathLike) or _is_query(str(data)):
+        return None
+    address = str(data)
+    if not address.startswith(_BUCKETS):
+        return [_local(os.path.abspath(file)) for file in _files(address)]
+    found = _dataset(address)
+    known = found.filesystem.get_file_info(found.files)
+    return [
+        Stored(one.path, f"{one.size}-{one.mtime_ns}", partial(_bucket_file, address, one.path))
+        for one in sorted(known, key=lambda one: _natural(one.path))
+    ]
+
+
+def _local(file: str) -> Stored:
+    try:
+        found = Path(file).stat()
+        version = f"{found.st_size}-{found.st_mtime_ns}"
+    except FileNotFoundError:  # deleted since it was listed: reading it will say so
+        version = ""
+    return Stored(file, version, partial(_from_files, file))
+
+
+def _bucket_file(address: str, file: str) -> History:
+    return _from_dataset(file, _dataset(address, file))
+
+
+def _is_query(data: str) -> bool:
+    words = data.split(None, 1)
+    return len(words) == 2 and words[0].lower() in ("select", "with", "from")
 
 
 def _connect() -> Any:
@@ -98,9 +148,15 @@ def _from_arrow(data: object) -> History:
 
 def _from_bucket(address: str) -> History:
     """Parquet or CSV in a bucket; Arrow's own file systems read it, so no extension is fetched."""
-    name = _safe(address)
+    return _from_dataset(_safe(address), _dataset(address))
+
+
+def _dataset(address: str, file: str | None = None) -> Any:
+    """A bucket's files as a pyarrow dataset, or one of them; DataError where there is none."""
+    name = _safe(address) if file is None else file
     try:
         filesystem, path = pa.fs.FileSystem.from_uri(address)
+        path = path if file is None else file
         form = _csv_format() if path.endswith(_CSV) else "parquet"
         found = ds.dataset(path, filesystem=filesystem, format=form, partitioning="hive")
     except FileNotFoundError as error:
@@ -109,6 +165,10 @@ def _from_bucket(address: str) -> History:
         raise DataError(f"cannot read {name}: {str(error).replace(address, name)}") from error
     if not found.files:
         raise DataError(f"no data at {name}: it holds no file.")
+    return found
+
+
+def _from_dataset(name: str, found: Any) -> History:
     connection = _connect()
 
     def run(sql: str) -> Any:

@@ -197,6 +197,19 @@ class History:
         if loss is not None and not (until and self._row(f"SELECT {until} <= {_literal(loss.start)}")[0]):
             raise Unreadable(loss.why, self._zoned(self._one(by, loss.start)))
 
+    def as_stored(self, by: str | None = None, since: str | None = None) -> Iterator[Any]:
+        """Record batches of all columns, in no certain order, rows without a time included.
+
+        Args:
+            by: the ordering column, of which ``since`` speaks.
+            since: an SQL literal; rows before it, or without a value in ``by``, are left out.
+
+        Raises:
+            DataError: reading fails, at once or on the way.
+        """
+        conditions = ["TRUE"] if by is None or since is None else [f"{quoted(by)} >= {since}"]
+        yield from self._batches(self.schema.names, "", True, conditions, None)
+
     def _batches(
         self, names: Sequence[str], by: str, in_order: bool, conditions: Sequence[str], loss: Loss | None
     ) -> Iterator[Any]:

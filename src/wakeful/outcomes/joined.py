@@ -1,0 +1,164 @@
+"""What is known at a moment: predictions with their outcomes, as a history that checks can be run over."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from wakeful.counting import Derivation
+from wakeful.counts import Layout
+from wakeful.engines.history import History, quoted
+from wakeful.engines.tiles import Question, Tile, tiles_of_time
+from wakeful.errors import DataError, MissingExtra
+from wakeful.every import Every
+from wakeful.outcomes.folder import write
+from wakeful.outcomes.health import Health, Known, health, known_by_age
+from wakeful.outcomes.state import State
+
+try:
+    import duckdb
+except ImportError as error:
+    raise MissingExtra("duckdb", "history", "joining outcomes") from error
+
+__all__ = ["DAY", "Joined", "micro", "resolve"]
+
+DAY = 86_400 * 1_000_000
+_BATCH = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Predictions with what was told of them until a moment.
+
+    Attributes:
+        state: whose; what is known is computed once, in ``scratch.known``.
+        label: name of the column with the outcome.
+        time: of the column with the time of the prediction, in UTC.
+        now: the moment, microseconds since 1970.
+        horizon: microseconds.
+        has_classes: whether there are few labels, which are counted apart.
+    """
+
+    state: State
+    label: str
+    time: str
+    now: int
+    horizon: int
+    has_classes: bool
+
+    @cached_property
+    def history(self) -> History:
+        """Every prediction once, with its columns and its outcome, null where it is not known; replays read it."""
+        return self._between("TRUE", "TRUE")
+
+    def day(self, date: dt.date) -> History:
+        """The same of one day of prediction time in UTC."""
+        start = micro(dt.datetime(date.year, date.month, date.day))
+        of = f"BETWEEN {start} AND {start + DAY - 1}"
+        return self._between(f"known.t {of}", f"stored.t {of}")
+
+    def _between(self, known: str, stored: str) -> History:
+        columns = self.state.columns
+        chosen = "".join(f"stored.{one.place} AS {quoted(name)}, " for name, one in columns.items() if name != self.time)
+        source = (
+            f"(SELECT make_timestamptz(known.t) AS {quoted(self.time)}, {chosen}known.label AS {quoted(self.label)} "
+            "FROM scratch.known AS known JOIN predictions AS stored "
+            "ON stored.key = known.key AND stored.t = known.t AND stored.digest = known.digest "
+            f"WHERE {known} AND {stored}) AS joined"
+        )
+        zones = {name: one.zone for name, one in columns.items() if one.zone is not None}
+        return History("the joined predictions", source, self.run, zones=zones)
+
+    def run(self, sql: str) -> Any:
+        """Execute a query over the tables of the state; a pyarrow.RecordBatchReader."""
+        try:
+            return self.state.connection.cursor().sql(sql).to_arrow_reader(_BATCH)
+        except duckdb.Error as error:
+            raise DataError(f"cannot read the joined predictions: {str(error).strip()}") from error
+
+    def counts(
+        self, layout: Layout, every: str, *, columns: Sequence[str] | None = None, timezone: str = "UTC",
+        derived: Mapping[str, Derivation] | None = None, since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+    ) -> Iterator[Tile]:  # fmt: skip
+        """Counts per window of prediction time, in its order; windows without predictions are left out.
+
+        They are those of the joined table, counted anew: a correction moves its row from one cell to another. A
+        row whose outcome is not known counts as one without.
+
+        Args:
+            layout: of the reference.
+            every: length of a window, such as ``1d``.
+            columns: that derived columns need; all without them.
+            timezone: on whose clock windows begin.
+            derived: functions of the derived columns.
+            since, until: moments with a time zone: rows before the first, or from the second on, are left out.
+        """
+        span = self.history.span(self.time)
+        question = Question(layout, columns, derived or {})
+        yield from tiles_of_time(self.history, question, self.time, Every.parse(every, timezone), span, since, until)
+
+    def arrivals(self) -> Any:
+        """One row per prediction, as a pyarrow.RecordBatchReader.
+
+        Columns: ``t`` and ``known_at``, when it was made and when its first outcome was told, microseconds since
+        1970, the second null where nothing is known; ``label``; ``is_late``, whether something was told, but only
+        after the horizon; ``repeats``, further predictions of its id; ``corrections`` and ``contradictions`` among
+        its outcomes.
+        """
+        return self.run(
+            "SELECT t, known_at, label, is_late, repeats, corrections, contradictions FROM scratch.known"
+        )
+
+    def health(self, every: str, timezone: str = "UTC") -> list[Health]:
+        """Label health per window of prediction time."""
+        return health(self, every, timezone)
+
+    def known_by_age(self) -> list[Known]:
+        """How many outcomes are known at which age."""
+        return known_by_age(self)
+
+    def write(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write Parquet, a file per day of prediction time in UTC; only days that have changed. Names of the files."""
+        return write(self, folder)
+
+
+def micro(moment: dt.datetime) -> int:
+    """Microseconds since 1970; a time without a zone is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return (aware - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
+
+
+def resolve(state: State, now: int, horizon: int) -> None:
+    """Put into ``scratch.known`` the prediction that counts of every id, and what is known of it at ``now``."""
+    state.run(
+        f"""
+        CREATE OR REPLACE TABLE scratch.known AS
+        WITH first AS (
+            SELECT key, min(t) AS t, arg_min(digest, (t, digest)) AS digest, count(*) - 1 AS repeats
+            FROM predictions WHERE t <= {now} GROUP BY key
+        ), moments AS (
+            SELECT key, t, told, max(label) AS label, count(*) > 1 AS clashes, told > t + {horizon} AS is_late
+            FROM outcomes JOIN first USING (key) WHERE told <= {now} GROUP BY key, t, told
+        ), last AS (
+            SELECT key, min(told) FILTER (NOT is_late) AS known_at, arg_max(label, told) FILTER (NOT is_late) AS label,
+                bool_and(is_late) AS is_late, count_if(clashes AND NOT is_late) AS contradictions,
+                count_if(NOT is_late) AS times
+            FROM moments GROUP BY key
+        ), changes AS (
+            SELECT key, count_if(label IS DISTINCT FROM before) - 1 AS corrections
+            FROM (
+                SELECT key, label, lag(label) OVER (PARTITION BY key ORDER BY told) AS before
+                FROM moments SEMI JOIN (FROM last WHERE times > 1) AS often USING (key) WHERE NOT is_late
+            ) GROUP BY key
+        )
+        SELECT first.key, first.t, first.digest, first.repeats, last.known_at, last.label,
+            coalesce(last.is_late, false) AS is_late, coalesce(last.contradictions, 0) AS contradictions,
+            coalesce(changes.corrections, 0) AS corrections
+        FROM first LEFT JOIN last USING (key) LEFT JOIN changes USING (key)
+        """
+    )
