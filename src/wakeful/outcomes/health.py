@@ -125,8 +125,8 @@ def known_by_age(joined: Joined, ages: Sequence[float] = AGES) -> list[Known]:
     """Of the predictions that are old enough, how many had their first outcome at each age."""
     ages = [one for one in ages if one * 1_000_000 <= joined.horizon]
     columns = ", ".join(
-        f"count_if({joined.now} - t >= {int(one * 1e6)}), "
-        f"count_if({joined.now} - t >= {int(one * 1e6)} AND known_at - t <= {int(one * 1e6)})"
+        f"count(*) FILTER (WHERE {joined.now} - t >= {int(one * 1e6)}), "
+        f"count(*) FILTER (WHERE {joined.now} - t >= {int(one * 1e6)} AND known_at - t <= {int(one * 1e6)})"
         for one in ages
     )
     if not ages:

@@ -143,8 +143,8 @@ class _Incoming:
     def taken(self, new: int, time: str, unlabelled: str) -> Taken:
         """What the table held; each row that is left out is told once."""
         rows, no_id, no_time, no_label, newest = self._state.rows(
-            f"SELECT count(*), count_if(key IS NULL), count_if(key IS NOT NULL AND {time} IS NULL), "
-            f"count_if(key IS NOT NULL AND {time} IS NOT NULL AND {unlabelled}), max({time}) FROM incoming"
+            f"SELECT count(*), count(*) FILTER (WHERE key IS NULL), count(*) FILTER (WHERE key IS NOT NULL AND {time} IS NULL), "
+            f"count(*) FILTER (WHERE key IS NOT NULL AND {time} IS NOT NULL AND {unlabelled}), max({time}) FROM incoming"
         )[0]
         self._state.run("DROP TABLE incoming")
         return Taken(rows, new, no_id, no_time, no_label, newest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from wakeful.budget import duration
@@ -28,12 +28,14 @@ class Reading(NamedTuple):
         files: that were read; those read before, and not changed since, are not among them.
         rows: in them.
         new: rows that were not known yet.
+        left_out: how many rows were left out, by what they lack; without what is nowhere lacking.
         broken: why files could not be read, sentences; they are tried again next time.
     """
 
     files: int
     rows: int
     new: int
+    left_out: dict[str, int]
     broken: list[str]
 
 
@@ -139,7 +141,7 @@ class Join:
         root = os.path.abspath(data) if os.path.exists(str(data)) else str(data)  # type: ignore[type-var]
         self._drop_vanished(kind, str(root), files)
         known = dict(self._state.rows("SELECT source, version FROM read WHERE kind = ?", kind))
-        read = rows = new = 0
+        taken: list[Taken] = []
         broken: list[str] = []
         error: Exception | None = None
         for file in files:
@@ -147,17 +149,16 @@ class Join:
                 continue
             try:
                 history = file.open()
-                taken = self._taken(kind, str(root), file.name, file.version, history, history.as_stored(), take)
+                taken.append(self._taken(kind, str(root), file.name, file.version, history, history.as_stored(), take))
             except FileNotFoundError:
                 continue
             except (DataError, LookupError) as failed:
                 error = failed
                 broken.append(str(failed))
                 continue
-            read, rows, new = read + 1, rows + taken.rows, new + taken.new
         if error is not None and len(broken) == len(files):
             raise error
-        return Reading(read, rows, new, broken)
+        return _reading(taken, broken)
 
     def _add_query(self, kind: str, data: object, take: Callable[[History, Any], Taken]) -> Reading:
         """Read a query or table from a horizon before the newest row that was read last time; anything else whole."""
@@ -165,14 +166,14 @@ class Join:
         if not isinstance(data, str):
             with self._state.transaction():
                 taken = take(history, history.as_stored())
-            return Reading(1, taken.rows, taken.new, [])
+            return _reading([taken])
         name = hashlib.sha256(data.encode()).hexdigest()  # an address may hold a password
         time = self._at if kind == "outcomes" else self._time_of(history)
         newest = self._state.rows("SELECT version FROM read WHERE kind = ? AND source = ?", kind, name)
         since = None if not newest else int(newest[0][0]) - self._horizon
         batches = history.as_stored(time, None if since is None else _moment(since, history, time))
         taken = self._taken(kind, name, name, None, history, batches, take)
-        return Reading(1, taken.rows, taken.new, [])
+        return _reading([taken])
 
     def _taken(
         self, kind: str, root: str, source: str, version: str | None, history: History, batches: Iterator[Any],
@@ -198,6 +199,16 @@ class Join:
         for (source,) in self._state.rows("SELECT source FROM read WHERE kind = ? AND root = ?", kind, root):
             if source not in here:
                 self._state.rows("DELETE FROM read WHERE kind = ? AND source = ?", kind, source)
+
+
+def _reading(taken: Sequence[Taken], broken: Sequence[str] = ()) -> Reading:
+    lacking = {
+        "without an id": sum(one.without_id for one in taken),
+        "without a time": sum(one.without_time for one in taken),
+        "without a label": sum(one.without_label for one in taken),
+    }
+    left_out = {what: rows for what, rows in lacking.items() if rows}
+    return Reading(len(taken), sum(one.rows for one in taken), sum(one.new for one in taken), left_out, list(broken))
 
 
 _SERVERS = ("postgresql://", "postgres://")

@@ -145,12 +145,12 @@ def resolve(state: State, now: int, horizon: int) -> None:
             SELECT key, t, told, max(label) AS label, count(*) > 1 AS clashes, told > t + {horizon} AS is_late
             FROM outcomes JOIN first USING (key) WHERE told <= {now} GROUP BY key, t, told
         ), last AS (
-            SELECT key, min(told) FILTER (NOT is_late) AS known_at, arg_max(label, told) FILTER (NOT is_late) AS label,
-                bool_and(is_late) AS is_late, count_if(clashes AND NOT is_late) AS contradictions,
-                count_if(NOT is_late) AS times
+            SELECT key, min(told) FILTER (WHERE NOT is_late) AS known_at, arg_max(label, told) FILTER (WHERE NOT is_late) AS label,
+                bool_and(is_late) AS is_late, count(*) FILTER (WHERE clashes AND NOT is_late) AS contradictions,
+                count(*) FILTER (WHERE NOT is_late) AS times
             FROM moments GROUP BY key
         ), changes AS (
-            SELECT key, count_if(label IS DISTINCT FROM before) - 1 AS corrections
+            SELECT key, count(*) FILTER (WHERE label IS DISTINCT FROM before) - 1 AS corrections
             FROM (
                 SELECT key, label, lag(label) OVER (PARTITION BY key ORDER BY told) AS before
                 FROM moments SEMI JOIN (FROM last WHERE times > 1) AS often USING (key) WHERE NOT is_late
