@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,8 +21,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import wakeful
+from wakeful.cli import app
 from wakeful.counts import Counts
 from wakeful.every import Every
 from wakeful.outcomes import Health, Join, Joined
@@ -186,7 +189,7 @@ def test_any_order_any_split_and_any_repetition_count_as_joining_once_offline(
     assert total(health, "unknown") == len(unknown)
     last_of_moment = [dict(row["history"]) for row in expected]  # of two at the same time, the greater one
     changes = [list(one.values()) for one in last_of_moment]
-    assert total(health, "corrections") == sum(a != b for one in changes for a, b in zip(one, one[1:], strict=False))
+    assert total(health, "corrections") == sum(a != b for one in changes for a, b in pairwise(one))
     clashes = sum(len(row["history"]) - len(dict(row["history"])) for row in expected)
     assert (total(health, "contradictions") > 0) == (clashes > 0)
     ages = sum(sum(some) for one in health for some in one.ages.values())
@@ -303,7 +306,7 @@ def test_a_label_that_is_no_number_is_invalid_and_one_that_is_text_is_refused(
     join.add_outcomes(told)
     [counts] = counted(loans, join.as_of(LATER)).values()
     assert counts.outcome(0)[..., 3, 0].sum() == 2  # neither 0, 1 nor unknown
-    with pytest.raises(wakeful.DataError, match="'defaulted' of the Table holds text. Make it numbers"):
+    with pytest.raises(wakeful.DataError, match="'defaulted' of the Table holds text"):
         join.add_outcomes(told.set_column(2, "defaulted", pa.array(["yes", "no"])))
     with pytest.raises(wakeful.UnknownName, match="unknown label column 'defaulted'"):
         join.add_outcomes(told.drop_columns("defaulted"))
@@ -487,7 +490,8 @@ def test_what_is_past_its_horizon_can_be_forgotten(join: Join, loans: wakeful.Re
     join.add_predictions(predictions(some))
     join.add_outcomes(outcomes(told[:5]))
     joined = join.as_of(LATER)
-    assert counted(loans, joined) == {day: counts for day, counts in before.items() if day >= min(before) + 5 * 86_400_000_000}
+    border = min(before) + 5 * 86_400_000_000
+    assert counted(loans, joined) == {day: counts for day, counts in before.items() if day >= border}
     assert total(joined.health("1d"), "unknown") == 0
     assert joined.write(out) == [] and pq.read_table(out).num_rows == 20, "what was written stays"
 
@@ -566,7 +570,6 @@ def test_killed_at_any_point_it_goes_on_where_it_was(loans: wakeful.Reference, t
     assert wakeful.Monitor(loans).count(pq.read_table(tmp_path / "joined")) == sum(
         expected.values(), Counts.zero(loans.layout)
     )
-    assert [one.name for one in (tmp_path / "joined").iterdir() if not one.name.endswith((".parquet", ".partial"))] == []
 
 
 MANY = """
@@ -591,7 +594,8 @@ def test_a_million_pending_ids_are_joined_in_bounded_memory(loans: wakeful.Refer
     ids = pa.array([f"application-{at:012}" for at in rng.permutation(rows).tolist()])
     at = int(START.timestamp()) * 1_000_000 + rng.integers(0, 5 * 86_400_000_000, rows)
     moments = pa.timestamp("us", "UTC")
-    table = {"application": ids, "asked_at": pa.array(at, moments), "income": rng.lognormal(10, 0.5, rows), "score": rng.random(rows)}
+    table = {"application": ids, "asked_at": pa.array(at, moments), "score": rng.random(rows)}
+    table["income"] = rng.lognormal(10, 0.5, rows)
     (tmp_path / "p").mkdir()
     for part in range(4):
         some = pa.table(table).slice(part * rows // 4, rows // 4)
@@ -604,3 +608,50 @@ def test_a_million_pending_ids_are_joined_in_bounded_memory(loans: wakeful.Refer
     new, outcome, pending, counts, megabytes = done.stdout.splitlines()
     assert (new, outcome, pending, counts) == ("1000000", "100000", "900000 100000", "1000000")
     assert int(megabytes) < 1_000
+
+
+# The whole way.
+
+
+def test_the_command_tells_what_is_known_and_goes_on_from_there(
+    loans: wakeful.Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loans.save(tmp_path / "reference.json")
+    (tmp_path / "monitor_loans.py").write_text(
+        'import wakeful\n\nloans = wakeful.Monitor("reference.json")\n', encoding="utf-8"
+    )
+    some = [Prediction(f"a{at}", at * 60, 1_000.0 + at, 0.5) for at in range(100)]
+    write(tmp_path / "log" / "1.parquet", predictions([*some, Prediction(None, 0, 1.0, 0.5)]))
+    told = [Outcome(one.id, one.at + 90, 1.0) for one in some[:50]] + [Outcome("nobody", 0, 1.0)]
+    write(tmp_path / "told" / "1.parquet", outcomes(told))
+
+    monkeypatch.chdir(tmp_path)
+    command = ["join", "monitor_loans.py", "log", "told", "--state", "state", "--horizon", "3d", "--out", "joined"]
+    command += ["--as-of", "2026-03-06"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[:2] == ["read 101 predictions, 100 of them new; 1 without an id", "51 outcomes, 51 of them new"]
+    assert "joined 50 50%" in lines and "unknown ids 1 outcomes without a prediction" in lines
+    assert "6 hours 50% 100" in lines
+    assert lines[-1] == "wrote 5 days, 2026-03-01.parquet to 2026-03-05.parquet"
+    (tmp_path / "told" / "2.parquet").write_bytes(b"")
+    again = CliRunner().invoke(app, [*command, "--keep", "1d"])
+    assert again.exit_code == 2 and "1 file could not be read" in again.stderr
+    assert again.stdout.startswith("read 0 predictions, 0 of them new\n     0 outcomes")
+    assert pq.read_table("joined").num_rows == 100
+    third = CliRunner().invoke(app, command)
+    assert "predictions    76" in third.stdout, "the day whose horizon was over for a day is forgotten"
+
+
+def test_a_bucket_is_read_file_by_file(join: Join, tmp_path: Path) -> None:
+    some = [Prediction(f"a{at}", at * 600, 1.0, 0.9) for at in range(4)]
+    for at, one in enumerate(some):
+        write(tmp_path / "log" / f"date=2026-03-0{at + 1}" / "a.parquet", predictions([one]))
+    url = (tmp_path / "log").as_uri()
+    assert join.add_predictions(url)[:3] == (4, 4, 4)
+    assert join.add_predictions(url)[:3] == (0, 0, 0)
+    with pytest.raises(wakeful.DataError, match="no data at"):
+        join.add_predictions((tmp_path / "nowhere").as_uri())
+    with pytest.raises(wakeful.DataError, match="the file does not exist"):
+        join.add_outcomes(tmp_path / "nowhere")

@@ -257,6 +257,60 @@ def _console() -> Console:
 
 
 @app.command()
+def join(
+    monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
+    predictions: Annotated[
+        str, typer.Argument(metavar="PREDICTIONS", help="The log, or your own table: DATA as for replay.")
+    ],
+    outcomes: Annotated[
+        str, typer.Argument(metavar="OUTCOMES", help="The log's folder _outcomes, or your own table: id, label, time.")
+    ],
+    state: Annotated[Path, typer.Option(metavar="DIR", help="Folder that remembers what has been read.")],
+    horizon: Annotated[
+        str, typer.Option(metavar="90d", help="How long after its prediction an outcome counts: 1h, 90d, 52w.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the joined rows, a Parquet file per day.")
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(metavar="30d", help="Forget days so long after their horizon; without it, none."),
+    ] = None,
+    id: Annotated[str | None, typer.Option(metavar="COL", help="The id in both tables.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="COL", help="When a prediction was made.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="COL", help="The label in OUTCOMES.")] = None,
+    at: Annotated[str, typer.Option(metavar="COL", help="When an outcome was told, in OUTCOMES.")] = "at",
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="What was known then, such as 2024-03-01; now without it.")
+    ] = None,
+) -> None:
+    """Join predictions with late outcomes by id. Running it again reads what is new. Exit code 2: bad input."""
+    import datetime as dt
+
+    from wakeful import join_table
+    from wakeful.budget import duration
+    from wakeful.every import Every
+    from wakeful.loading import load_monitor
+    from wakeful.outcomes import Join
+    from wakeful.terminal import several
+
+    moment = dt.datetime.now(dt.UTC) if as_of is None else Every.parse("1d").moment(as_of)
+    kept = None if keep is None else duration(keep)
+    model = load_monitor(monitor).reference.model
+    with Join(state, model, horizon=horizon, id=id, time=time, label=label, at=at) as join:
+        read = (join.add_predictions(predictions), join.add_outcomes(outcomes))
+        joined = join.as_of(moment)
+        written = [] if out is None else joined.write(out)
+        join_table.render(joined, *read, written, _console())
+        if kept is not None:
+            join.forget(moment - dt.timedelta(seconds=duration(horizon) + kept))
+    broken = [why for one in read for why in one.broken]
+    if broken:
+        files = several(len(broken), "file")
+        raise DataError(f"{files} could not be read, and will be tried again next time. {' '.join(broken)}")
+
+
+@app.command()
 def tune(
     monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="A history, as for replay.")],

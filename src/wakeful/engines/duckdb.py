@@ -88,7 +88,7 @@ def stored_files(data: object) -> list[Stored] | None:
         return None
     address = str(data)
     if not address.startswith(_BUCKETS):
-        return [_local(os.path.abspath(file)) for file in _files(address)]
+        return [_local(Path(file).resolve()) for file in _files(address)]
     found = _dataset(address)
     known = found.filesystem.get_file_info(found.files)
     return [
@@ -97,13 +97,13 @@ def stored_files(data: object) -> list[Stored] | None:
     ]
 
 
-def _local(file: str) -> Stored:
+def _local(file: Path) -> Stored:
     try:
-        found = Path(file).stat()
+        found = file.stat()
         version = f"{found.st_size}-{found.st_mtime_ns}"
     except FileNotFoundError:  # deleted since it was listed: reading it will say so
         version = ""
-    return Stored(file, version, partial(_from_files, file))
+    return Stored(str(file), version, partial(_from_files, str(file)))
 
 
 def _bucket_file(address: str, file: str) -> History:

@@ -15,9 +15,8 @@ a function of that set:
 - Times without a zone are UTC.
 """
 
-from wakeful.outcomes.health import AGES, Health
-from wakeful.outcomes.intake import Taken
-from wakeful.outcomes.join import Join
+from wakeful.outcomes.health import AGES, Health, Known
+from wakeful.outcomes.join import Join, Reading
 from wakeful.outcomes.joined import Joined
 
-__all__ = ["AGES", "Health", "Join", "Joined", "Taken"]
+__all__ = ["AGES", "Health", "Join", "Joined", "Known", "Reading"]

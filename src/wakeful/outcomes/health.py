@@ -20,11 +20,12 @@ except ImportError as error:
 if TYPE_CHECKING:
     from wakeful.outcomes.joined import Joined
 
-__all__ = ["AGES", "Health", "Known", "health", "known_by_age"]
+__all__ = ["AGES", "Health", "Known", "health", "known_by_age", "total"]
 
 _HOUR, _DAY = 3_600.0, 86_400.0
 AGES = (
-    60.0, 600.0, _HOUR, 6 * _HOUR, *(_DAY * days for days in (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270)),
+    60.0, 600.0, _HOUR, 6 * _HOUR,
+    *(_DAY * days for days in (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270)),
     *(365 * _DAY * years for years in (1, 2, 3, 5)),
 )  # fmt: skip  # seconds
 
@@ -87,13 +88,12 @@ class Known(NamedTuple):
 
 @dataclass
 class _Window:
-    sums: Any = field(default_factory=lambda: np.zeros(len(_SUMS), dtype=np.int64))
+    """Sums of the whole numbers of ``Health``, in its order up to ``contradictions``, and the rest of it."""
+
+    sums: Any = field(default_factory=lambda: np.zeros(9, dtype=np.int64))
     unknown: int = 0
     ages: dict[str, Any] = field(default_factory=dict)
     waiting: Any = field(default_factory=lambda: np.zeros(len(AGES) + 1, dtype=np.int64))
-
-
-_SUMS = Health._fields[1:10]
 
 
 def health(joined: Joined, every: str, timezone: str = "UTC") -> list[Health]:
@@ -119,6 +119,19 @@ def health(joined: Joined, every: str, timezone: str = "UTC") -> list[Health]:
             for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
                 windows.setdefault(start, _Window()).unknown += size
     return [_told(start, windows[start]) for start in sorted(windows)]
+
+
+def total(windows: Sequence[Health]) -> Health:
+    """All windows as one."""
+    sums = {name: sum(getattr(one, name) for one in windows) for name in Health._fields[1:11]}
+    names = sorted({name for one in windows for name in one.ages})
+    ages = {name: _added([one.ages[name] for one in windows if name in one.ages]) for name in names}
+    start, waiting = windows[0].start if windows else 0, _added([one.waiting for one in windows])
+    return Health(start=start, **sums, ages=ages, waiting=waiting)
+
+
+def _added(histograms: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(sum(one) for one in zip(*histograms, strict=True)) or (0,) * (len(AGES) + 1)
 
 
 def known_by_age(joined: Joined, ages: Sequence[float] = AGES) -> list[Known]:
@@ -166,7 +179,8 @@ def _add(windows: dict[int, _Window], batch: Any, joined: Joined, tiles: Every) 
 
 def _told(start: int, window: _Window) -> Health:
     ages = {name: tuple(window.ages[name].tolist()) for name in sorted(window.ages)}
-    return Health(start, *window.sums.tolist(), window.unknown, ages, tuple(window.waiting.tolist()))
+    sums = dict(zip(Health._fields[1:10], window.sums.tolist(), strict=True))
+    return Health(start=start, **sums, unknown=window.unknown, ages=ages, waiting=tuple(window.waiting.tolist()))
 
 
 def _times(column: Any) -> Any:

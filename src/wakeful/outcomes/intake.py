@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from wakeful.arrow import is_text
@@ -11,6 +12,7 @@ from wakeful.errors import DataError, MissingExtra
 from wakeful.outcomes.state import State
 
 try:
+    import duckdb
     import pyarrow as pa
 except ImportError as error:
     raise MissingExtra("pyarrow", "history", "joining outcomes") from error
@@ -21,6 +23,7 @@ _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "
 _WIDE = ("UBIGINT", "HUGEINT")
 _BROKEN = ("FLOAT", "DOUBLE")
 _CLOCK = ("DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP")
+_MOMENT = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 _NOTHING = '"NULL"'
 _FIRST, _LAST = -62_104_060_800_000_000, 253_370_764_800_000_000  # microseconds; years that a calendar can go on from
 
@@ -50,7 +53,8 @@ def take_predictions(state: State, history: History, batches: Any, id: str, time
         state: where to.
         history: whose they are.
         batches: iterator of record batches.
-        id, time: names of columns.
+        id: name of a column.
+        time: of another.
         label: of one that is left out: outcomes bring it.
 
     Raises:
@@ -85,7 +89,9 @@ def take_outcomes(state: State, history: History, batches: Any, id: str, at: str
         state: where to.
         history: whose they are.
         batches: iterator of record batches.
-        id, at, label: names of columns.
+        id: name of a column.
+        at: of that with the times.
+        label: of that with the outcomes.
         is_class: whether labels are classes; otherwise they are numbers, and what is none is invalid.
 
     Raises:
@@ -126,7 +132,8 @@ class _Incoming:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._state.connection.unregister("stream")
+        with suppress(duckdb.TransactionException):  # rolling back what failed will do it
+            self._state.connection.unregister("stream")
 
     def load(self, expressions: str) -> None:
         self._state.run(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {expressions} FROM stream")
@@ -142,10 +149,11 @@ class _Incoming:
 
     def taken(self, new: int, time: str, unlabelled: str) -> Taken:
         """What the table held; each row that is left out is told once."""
-        rows, no_id, no_time, no_label, newest = self._state.rows(
-            f"SELECT count(*), count(*) FILTER (WHERE key IS NULL), count(*) FILTER (WHERE key IS NOT NULL AND {time} IS NULL), "
-            f"count(*) FILTER (WHERE key IS NOT NULL AND {time} IS NOT NULL AND {unlabelled}), max({time}) FROM incoming"
-        )[0]
+        lacking = ["key IS NULL", f"key IS NOT NULL AND {time} IS NULL", f"key IS NOT NULL AND {time} IS NOT NULL"]
+        lacking[2] += f" AND {unlabelled}"
+        numbers = "".join(f"count(*) FILTER (WHERE {one}), " for one in lacking)
+        [told] = self._state.rows(f"SELECT {numbers}count(*), max({time}) FROM incoming")
+        no_id, no_time, no_label, rows, newest = told
         self._state.run("DROP TABLE incoming")
         return Taken(rows, new, no_id, no_time, no_label, newest)
 
@@ -173,16 +181,20 @@ def _key(id: str, kind: str) -> str:
     plain = f"CAST({name} AS VARCHAR)"
     if kind in _BROKEN or kind.startswith("DECIMAL"):
         whole = f"CAST(CAST({name} AS HUGEINT) AS VARCHAR)"
-        finite = f"isfinite(CAST({name} AS DOUBLE))"
-        plain = f"CASE WHEN {finite} THEN CASE WHEN {name} = floor({name}) AND abs({name}) < 2.0**64 THEN {whole} ELSE {plain} END END"
+        plain = f"CASE WHEN {name} = floor({name}) AND abs({name}) < 2.0**64 THEN {whole} ELSE {plain} END"
+        plain = f"CASE WHEN isfinite(CAST({name} AS DOUBLE)) THEN {plain} END"
     return f"nullif({plain}, '')"
 
 
 def _micro(name: str, kind: str) -> str:
     """A time as microseconds since 1970 in UTC; null where it is beyond the calendar."""
-    moment = quoted(name) if kind == "TIMESTAMP WITH TIME ZONE" else f"CAST({quoted(name)} AS TIMESTAMP)"
+    moment = _in_microseconds(name, kind)
     micro = f"CASE WHEN isfinite({moment}) THEN epoch_us({moment}) END"
     return f"CASE WHEN {micro} BETWEEN {_FIRST} AND {_LAST} THEN {micro} END"
+
+
+def _in_microseconds(name: str, kind: str) -> str:
+    return f"CAST({quoted(name)} AS {'TIMESTAMPTZ' if kind in _MOMENT else 'TIMESTAMP'})"
 
 
 def _number(name: str, kind: str) -> str:
@@ -201,7 +213,7 @@ def _digest(name: str, kind: str) -> str:
     if kind in (*_WHOLE, *_WIDE, *_BROKEN) or kind.startswith("DECIMAL"):
         plain = f"CAST({value} AS DOUBLE)"
     else:
-        plain = f"CAST({value} AS TIMESTAMP)" if kind in _CLOCK else value
+        plain = _in_microseconds(name, kind) if kind in (*_CLOCK, *_MOMENT) else value
     return f"CASE WHEN {value} IS NULL THEN 0::UBIGINT ELSE hash({text(name)}, {plain}) END"
 
 
@@ -254,4 +266,6 @@ def _common(one: str, other: str) -> str | None:
         return "HUGEINT"
     if all(kind in (*_WHOLE, *_WIDE, *_BROKEN) or kind.startswith("DECIMAL") for kind in both):
         return "DOUBLE"
+    if both <= {*_MOMENT}:
+        return _MOMENT[0]
     return "TIMESTAMP" if both <= {*_CLOCK} else None

@@ -6,11 +6,12 @@ import datetime as dt
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from wakeful.budget import duration
 from wakeful.engines.duckdb import Stored, stored_files
-from wakeful.engines.history import History, quoted, text
+from wakeful.engines.history import History, text
 from wakeful.errors import DataError
 from wakeful.model import Model
 from wakeful.outcomes.intake import Taken, take_outcomes, take_predictions
@@ -114,7 +115,8 @@ class Join:
                 old = f"(SELECT key FROM predictions GROUP BY key HAVING min(t) < {cutoff})"
                 self._state.run(f"DELETE FROM outcomes WHERE key IN {old}")
                 self._state.run(f"DELETE FROM predictions WHERE key IN {old}")
-                self._state.run(f"DELETE FROM outcomes WHERE told < {cutoff} AND key NOT IN (SELECT key FROM predictions)")
+                here = "(SELECT key FROM predictions)"
+                self._state.run(f"DELETE FROM outcomes WHERE told < {cutoff} AND key NOT IN {here}")
                 self._state.tell("cutoff", str(cutoff))
 
     def _take_predictions(self, history: History, batches: Any) -> Taken:
@@ -138,8 +140,9 @@ class Join:
         files = None if isinstance(data, str) and data.startswith(_SERVERS) else stored_files(data)
         if files is None:
             return self._add_query(kind, data, take)
-        root = os.path.abspath(data) if os.path.exists(str(data)) else str(data)  # type: ignore[type-var]
-        self._drop_vanished(kind, str(root), files)
+        path = Path(str(data))
+        root = str(path.resolve() if path.exists() else data)
+        self._drop_vanished(kind, root, files)
         known = dict(self._state.rows("SELECT source, version FROM read WHERE kind = ?", kind))
         taken: list[Taken] = []
         broken: list[str] = []
@@ -149,7 +152,7 @@ class Join:
                 continue
             try:
                 history = file.open()
-                taken.append(self._taken(kind, str(root), file.name, file.version, history, history.as_stored(), take))
+                taken.append(self._taken(kind, root, file.name, file.version, history, history.as_stored(), take))
             except FileNotFoundError:
                 continue
             except (DataError, LookupError) as failed:

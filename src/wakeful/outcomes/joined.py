@@ -13,16 +13,10 @@ from wakeful.counting import Derivation
 from wakeful.counts import Layout
 from wakeful.engines.history import History, quoted
 from wakeful.engines.tiles import Question, Tile, tiles_of_time
-from wakeful.errors import DataError, MissingExtra
 from wakeful.every import Every
 from wakeful.outcomes.folder import write
-from wakeful.outcomes.health import Health, Known, health, known_by_age
+from wakeful.outcomes.health import Health, Known, health, known_by_age, total
 from wakeful.outcomes.state import State
-
-try:
-    import duckdb
-except ImportError as error:
-    raise MissingExtra("duckdb", "history", "joining outcomes") from error
 
 __all__ = ["DAY", "Joined", "micro", "resolve"]
 
@@ -63,7 +57,8 @@ class Joined:
 
     def _between(self, known: str, stored: str) -> History:
         columns = self.state.columns
-        chosen = "".join(f"stored.{one.place} AS {quoted(name)}, " for name, one in columns.items() if name != self.time)
+        others = {name: one.place for name, one in columns.items() if name != self.time}
+        chosen = "".join(f"stored.{place} AS {quoted(name)}, " for name, place in others.items())
         source = (
             f"(SELECT make_timestamptz(known.t) AS {quoted(self.time)}, {chosen}known.label AS {quoted(self.label)} "
             "FROM scratch.known AS known JOIN predictions AS stored "
@@ -75,10 +70,7 @@ class Joined:
 
     def run(self, sql: str) -> Any:
         """Execute a query over the tables of the state; a pyarrow.RecordBatchReader."""
-        try:
-            return self.state.connection.cursor().sql(sql).to_arrow_reader(_BATCH)
-        except duckdb.Error as error:
-            raise DataError(f"cannot read the joined predictions: {str(error).strip()}") from error
+        return self.state.stream(sql, _BATCH)
 
     def counts(
         self, layout: Layout, every: str, *, columns: Sequence[str] | None = None, timezone: str = "UTC",
@@ -96,7 +88,8 @@ class Joined:
             columns: that derived columns need; all without them.
             timezone: on whose clock windows begin.
             derived: functions of the derived columns.
-            since, until: moments with a time zone: rows before the first, or from the second on, are left out.
+            since: a moment with a time zone; rows before it are left out.
+            until: another; rows from it on are left out.
         """
         span = self.history.span(self.time)
         question = Question(layout, columns, derived or {})
@@ -110,13 +103,15 @@ class Joined:
         after the horizon; ``repeats``, further predictions of its id; ``corrections`` and ``contradictions`` among
         its outcomes.
         """
-        return self.run(
-            "SELECT t, known_at, label, is_late, repeats, corrections, contradictions FROM scratch.known"
-        )
+        return self.run("SELECT t, known_at, label, is_late, repeats, corrections, contradictions FROM scratch.known")
 
     def health(self, every: str, timezone: str = "UTC") -> list[Health]:
         """Label health per window of prediction time."""
         return health(self, every, timezone)
+
+    def total(self) -> Health:
+        """Label health of all predictions."""
+        return total(health(self, "1mo"))
 
     def known_by_age(self) -> list[Known]:
         """How many outcomes are known at which age."""
@@ -145,7 +140,8 @@ def resolve(state: State, now: int, horizon: int) -> None:
             SELECT key, t, told, max(label) AS label, count(*) > 1 AS clashes, told > t + {horizon} AS is_late
             FROM outcomes JOIN first USING (key) WHERE told <= {now} GROUP BY key, t, told
         ), last AS (
-            SELECT key, min(told) FILTER (WHERE NOT is_late) AS known_at, arg_max(label, told) FILTER (WHERE NOT is_late) AS label,
+            SELECT key, min(told) FILTER (WHERE NOT is_late) AS known_at,
+                arg_max(label, told) FILTER (WHERE NOT is_late) AS label,
                 bool_and(is_late) AS is_late, count(*) FILTER (WHERE clashes AND NOT is_late) AS contradictions,
                 count(*) FILTER (WHERE NOT is_late) AS times
             FROM moments GROUP BY key

@@ -17,7 +17,7 @@ try:
 except ImportError as error:
     raise MissingExtra("duckdb", "history", "joining outcomes") from error
 
-__all__ = ["Stored", "State"]
+__all__ = ["Place", "State"]
 
 _FILE = "outcomes.duckdb"
 _FORMAT = "1"
@@ -34,7 +34,7 @@ CREATE TABLE read (
 """
 
 
-class Stored(NamedTuple):
+class Place(NamedTuple):
     """A column of the predictions as it is stored.
 
     Attributes:
@@ -69,8 +69,8 @@ class State:
         spill = file.with_suffix(".spill")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            config = {"memory_limit": memory, "temp_directory": str(spill), "preserve_insertion_order": "false"}
-            self.connection = duckdb.connect(str(file), config=config)
+            limits = {"memory_limit": memory, "temp_directory": str(spill), "preserve_insertion_order": "false"}
+            self.connection = duckdb.connect(str(file), config={**limits})
         except (duckdb.IOException, duckdb.ConnectionException) as error:
             raise DataError(
                 f"cannot open {file}: {_first_line(error)}. One process at a time joins in a folder: wait for the "
@@ -79,7 +79,8 @@ class State:
         except (duckdb.Error, OSError) as error:
             raise DataError(f"cannot open {file}: {_first_line(error)}. Give another folder.") from error
         shutil.rmtree(spill, ignore_errors=True)  # what a kill left: nobody else has the file open
-        self.connection.execute("SET GLOBAL TimeZone = 'UTC'; ATTACH ':memory:' AS scratch")
+        self.connection.execute("SET GLOBAL TimeZone = 'UTC'; SET enable_progress_bar = false")
+        self.connection.execute("ATTACH ':memory:' AS scratch")
         if not self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'about' AND database_name = 'outcomes'"):
             with self.transaction():
                 self.connection.execute(_TABLES)
@@ -124,6 +125,15 @@ class State:
         self.connection.execute("DELETE FROM about WHERE name = ?", [name])
         self.connection.execute("INSERT INTO about VALUES (?, ?)", [name, value])
 
+    def stream(self, sql: str, rows: int) -> Any:
+        """An answer as a pyarrow.RecordBatchReader, so many rows at a time; DataError where it fails."""
+        try:
+            cursor = self.connection.cursor()
+            cursor.execute("SET enable_progress_bar = false")  # it would stand among what a command prints
+            return cursor.sql(sql).to_arrow_reader(rows)
+        except duckdb.Error as error:
+            raise DataError(f"cannot read what is joined: {_first_line(error)}") from error
+
     def told(self, name: str) -> str | None:
         """A value that was remembered."""
         found = self.rows("SELECT value FROM about WHERE name = ?", name)
@@ -139,11 +149,11 @@ class State:
         return dict(self.rows(f"SELECT column_name, column_type FROM (DESCRIBE {table})"))
 
     @property
-    def columns(self) -> dict[str, Stored]:
+    def columns(self) -> dict[str, Place]:
         """The columns of the predictions, by the names that they came with."""
         kinds = self.kinds("predictions")
         known = self.rows("SELECT name, place, zone FROM columns ORDER BY CAST(substr(place, 2) AS INTEGER)")
-        return {name: Stored(place, kinds[place], zone) for name, place, zone in known}
+        return {name: Place(place, kinds[place], zone) for name, place, zone in known}
 
 
 def _first_line(error: Exception) -> str:
