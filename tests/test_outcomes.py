@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,11 @@ import wakeful
 from wakeful.cli import app
 from wakeful.counts import Counts
 from wakeful.every import Every
-from wakeful.outcomes import Health, Join, Joined
+from wakeful.ids import text_of
+from wakeful.live.log import Log, LogWriter
+from wakeful.live.observations import Outcome as ToldOutcome
+from wakeful.live.observations import Row
+from wakeful.outcomes import Ahead, Health, Join, Joined
 from wakeful.replay import replay
 
 START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -269,7 +274,9 @@ def test_what_lies_in_the_future_is_not_known_yet(join: Join) -> None:
     join.add_predictions(predictions([Prediction("a", 0, 1.0, 0.9), Prediction("b", 900, 1.0, 0.9)]))
     join.add_outcomes(outcomes([Outcome("a", 600, 1.0)]))
     assert labels(join.as_of(minutes(599))) == {"a": None}
+    assert join.as_of(minutes(599)).ahead() == Ahead(1, 1)
     assert labels(join.as_of(minutes(900))) == {"a": 1.0, "b": None}
+    assert join.as_of(minutes(900)).ahead() == Ahead(0, 0)
 
 
 def test_an_outcome_before_its_prediction_is_joined_and_told(join: Join) -> None:
@@ -296,6 +303,25 @@ def test_ids_of_several_types_meet(join: Join) -> None:
     join.add_outcomes(told.set_column(0, "application", pa.array(["8", str(2**63 - 1), "9.0"])))
     [health] = join.as_of(LATER).health("1d")
     assert (health.joined, health.unknown) == (3, 2), "7.5 and the text 9.0 are other ids"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [7, -7, 2**63 - 1], np.array([2**64 - 1, 2**63], dtype=np.uint64),
+        [7.0, 7.5, -0.0, 1e-7, 1e20, 0.1, float("nan"), float("inf")],
+        ["7", "ä", "7.0", " 7"], [True, False], [Decimal("7.00"), Decimal("7.25")], [b"7", b"abc"],
+    ],
+)  # fmt: skip
+def test_an_id_is_the_same_text_as_in_a_service(join: Join, given: Any) -> None:
+    """Which hashes it for the holdout, and writes it to the log."""
+    table = predictions([Prediction(None, at, 1.0, 0.9) for at in range(len(given))])
+    join.add_predictions(table.set_column(0, "application", pa.array(given, from_pandas=True)))
+    told = outcomes([Outcome(text_of(one), 60, 1.0) for one in given])
+    join.add_outcomes(told)
+    [health] = join.as_of(LATER).health("1d")
+    assert health.joined == sum(text_of(one) is not None for one in given)
+    assert health.unknown == 0
 
 
 def test_a_label_that_is_no_number_is_invalid_and_one_that_is_text_is_refused(
@@ -655,3 +681,28 @@ def test_a_bucket_is_read_file_by_file(join: Join, tmp_path: Path) -> None:
         join.add_predictions((tmp_path / "nowhere").as_uri())
     with pytest.raises(wakeful.DataError, match="the file does not exist"):
         join.add_outcomes(tmp_path / "nowhere")
+
+
+def test_wakefuls_own_log_is_joined(loans: wakeful.Reference, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    start = START.timestamp()
+    for part in range(3):
+        writer = LogWriter(Log(log), loans.layout, "v1")
+        ids = range(part * 100, part * 100 + 100)
+        writer.write([Row({"income": 1_000.0 + at}, at / 300, start + at * 60, id=at) for at in ids])
+        writer.write_outcomes([ToldOutcome(at, at % 2, start + at * 60 + 30) for at in ids if at % 3])
+        writer.write_outcomes([ToldOutcome(ids[0], "rubbish", start + 86_400)])
+        writer.close(30)
+    with Join(tmp_path / "state", loans.model, horizon="3d") as join:
+        assert join.add_predictions(log)[:3] == (3, 300, 300)
+        assert join.add_outcomes(log / "_outcomes")[:3] == (6, 203, 203)
+        done = CliRunner().invoke(app, ["log", "compact", str(log)])
+        assert done.exit_code == 0 and "(503 rows)" in done.output, done.output
+        assert (join.add_predictions(log).new, join.add_outcomes(log / "_outcomes").new) == (0, 0)
+        joined = join.as_of(LATER)
+        [counts] = counted(loans, joined).values()
+        [health] = joined.health("1d")
+    assert (health.predictions, counts.rows) == (300, 300)
+    assert health.repeats == 0
+    assert (health.joined, health.corrections) == (201, 2)
+    assert counts.outcome(0)[..., 0].sum(axis=(0, 1, 2)).tolist() == [98, 100, 99, 3], "no, yes, unknown, invalid"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from wakeful.outcomes import Health, Joined, Reading
+from wakeful.outcomes import Ahead, Health, Joined, Reading
 from wakeful.terminal import several
 
 __all__ = ["render"]
@@ -26,6 +26,9 @@ def render(joined: Joined, predictions: Reading, outcomes: Reading, written: Seq
     table.add_column()
     for row in _rows(joined.total()):
         table.add_row(*row)
+    ahead = joined.ahead()
+    if any(ahead):
+        table.add_row("not yet", f"{sum(ahead):,}", f"{_ahead(ahead)}, later than the moment asked for")
     console.print()
     console.print(table)
     ages = _ages(joined)
@@ -61,8 +64,12 @@ def _note(number: int, what: str) -> str:
     return f"{number:,} {what}" if number else ""
 
 
+def _ahead(ahead: Ahead) -> str:
+    return f"{several(ahead.predictions, 'prediction')} and {several(ahead.outcomes, 'outcome')}"
+
+
 def _ages(joined: Joined) -> Table:
-    """The share of known outcomes by age: the steps in which it grows most."""
+    """The share of predictions whose outcome was known, by age, up to the horizon."""
     table = Table(box=None, padding=(0, 2), header_style="bold")
     table.add_column("known at an age of")
     table.add_column("share", justify="right")

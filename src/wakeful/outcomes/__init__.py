@@ -15,8 +15,8 @@ a function of that set:
 - Times without a zone are UTC.
 """
 
-from wakeful.outcomes.health import AGES, Health, Known
+from wakeful.outcomes.health import AGES, Ahead, Health, Known
 from wakeful.outcomes.join import Join, Reading
 from wakeful.outcomes.joined import Joined
 
-__all__ = ["AGES", "Health", "Join", "Joined", "Known", "Reading"]
+__all__ = ["AGES", "Ahead", "Health", "Join", "Joined", "Known", "Reading"]

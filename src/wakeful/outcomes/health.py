@@ -20,7 +20,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from wakeful.outcomes.joined import Joined
 
-__all__ = ["AGES", "Health", "Known", "health", "known_by_age", "total"]
+__all__ = ["AGES", "Ahead", "Health", "Known", "health", "known_by_age", "total"]
 
 _HOUR, _DAY = 3_600.0, 86_400.0
 AGES = (
@@ -70,6 +70,13 @@ class Health(NamedTuple):
     def join_rate(self) -> float:
         """Share of the predictions whose outcome is known; NaN without predictions."""
         return self.joined / self.predictions if self.predictions else float("nan")
+
+
+class Ahead(NamedTuple):
+    """Rows of a time later than the moment that is asked for: predictions, outcomes. Many come from a wrong clock."""
+
+    predictions: int
+    outcomes: int
 
 
 class Known(NamedTuple):

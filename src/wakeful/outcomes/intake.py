@@ -176,12 +176,12 @@ def _chosen(table: str, *keys: str, cutoff: int, state: State) -> str:
 
 
 def _key(id: str, kind: str) -> str:
-    """An id as text: 7, 7.0 and '7' are one; no text, NaN and infinity are none."""
+    """An id as ``ids.text_of`` writes it: 7, 7.0 and '7' are one; NaN, infinity and the empty text are none."""
     name = quoted(id)
-    plain = f"CAST({name} AS VARCHAR)"
+    plain = f"CAST(CAST({name} AS INTEGER) AS VARCHAR)" if kind == "BOOLEAN" else f"CAST({name} AS VARCHAR)"
     if kind in _BROKEN or kind.startswith("DECIMAL"):
         whole = f"CAST(CAST({name} AS HUGEINT) AS VARCHAR)"
-        plain = f"CASE WHEN {name} = floor({name}) AND abs({name}) < 2.0**64 THEN {whole} ELSE {plain} END"
+        plain = f"CASE WHEN {name} = floor({name}) AND abs({name}) < 1e37 THEN {whole} ELSE {plain} END"
         plain = f"CASE WHEN isfinite(CAST({name} AS DOUBLE)) THEN {plain} END"
     return f"nullif({plain}, '')"
 

@@ -15,7 +15,7 @@ from wakeful.engines.history import History, quoted
 from wakeful.engines.tiles import Question, Tile, tiles_of_time
 from wakeful.every import Every
 from wakeful.outcomes.folder import write
-from wakeful.outcomes.health import Health, Known, health, known_by_age, total
+from wakeful.outcomes.health import Ahead, Health, Known, health, known_by_age, total
 from wakeful.outcomes.state import State
 
 __all__ = ["DAY", "Joined", "micro", "resolve"]
@@ -112,6 +112,11 @@ class Joined:
     def total(self) -> Health:
         """Label health of all predictions."""
         return total(health(self, "1mo"))
+
+    def ahead(self) -> Ahead:
+        """How much was told of what had not happened yet."""
+        of = f"count(*) FROM predictions WHERE t > {self.now}", f"count(*) FROM outcomes WHERE told > {self.now}"
+        return Ahead(*(self.state.one(f"SELECT {one}") for one in of))
 
     def known_by_age(self) -> list[Known]:
         """How many outcomes are known at which age."""
