@@ -276,7 +276,11 @@ def test_what_lies_in_the_future_is_not_known_yet(join: Join) -> None:
     assert labels(join.as_of(minutes(599))) == {"a": None}
     assert join.as_of(minutes(599)).ahead() == Ahead(1, 1)
     assert labels(join.as_of(minutes(900))) == {"a": 1.0, "b": None}
-    assert join.as_of(minutes(900)).ahead() == Ahead(0, 0)
+    later = join.as_of(minutes(900))
+    assert later.ahead() == Ahead(0, 0)
+    join.as_of(minutes(900))
+    with pytest.raises(wakeful.DataError, match="as_of has been called again since"):
+        later.total()
 
 
 def test_an_outcome_before_its_prediction_is_joined_and_told(join: Join) -> None:
@@ -596,6 +600,25 @@ def test_killed_at_any_point_it_goes_on_where_it_was(loans: wakeful.Reference, t
     assert wakeful.Monitor(loans).count(pq.read_table(tmp_path / "joined")) == sum(
         expected.values(), Counts.zero(loans.layout)
     )
+
+
+def test_a_full_disk_loses_nothing(loans: wakeful.Reference, tmp_path: Path) -> None:
+    """The largest file that may be written stands for the disk."""
+    loans.save(tmp_path / "reference.json")
+    told = [Prediction(f"a{at}", at, 1_000.0 + at * 0.37, (at * 0.618) % 1) for at in range(20_000)]
+    for at in range(4):
+        write(tmp_path / "predictions" / f"{at}.parquet", predictions(told[at::4]))
+    write(tmp_path / "outcomes" / "0.parquet", outcomes([Outcome(one.id, one.at + 9, 1.0) for one in told]))
+    joining = textwrap.dedent(JOINING)
+    limited = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n{joining}"
+    folders = [str(tmp_path / name) for name in ("reference.json", "state", "predictions", "outcomes", "joined")]
+    full = subprocess.run([sys.executable, "-c", limited, *folders], capture_output=True, text=True)
+    assert full.returncode and "DataError: cannot" in full.stderr, full
+    subprocess.run([sys.executable, "-c", joining, *folders], capture_output=True, check=True)
+    with Join(tmp_path / "state", loans.model, horizon="3d") as join:
+        total_counts = sum(counted(loans, join.as_of(LATER)).values(), Counts.zero(loans.layout))
+        [health] = [join.as_of(LATER).total()]
+    assert (total_counts.rows, health.joined, health.repeats) == (20_000, 20_000, 0)
 
 
 MANY = """

@@ -40,7 +40,7 @@ def write(joined: Joined, folder: str | os.PathLike[str]) -> list[str]:
     folder = Path(folder)
     schema = joined.history.schema
     names = ", ".join(f"{one.name} {one.type}" for one in schema)
-    days = joined.state.rows(
+    days = joined.rows(
         "SELECT CAST(make_timestamp(t) AS DATE) AS day, "
         "hash(count(*), bit_xor(hash(key, t, digest, label)), ?) FROM scratch.known GROUP BY day ORDER BY day",
         names,

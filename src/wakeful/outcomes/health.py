@@ -151,7 +151,7 @@ def known_by_age(joined: Joined, ages: Sequence[float] = AGES) -> list[Known]:
     )
     if not ages:
         return []
-    [row] = joined.state.rows(f"SELECT {columns} FROM scratch.known")
+    [row] = joined.rows(f"SELECT {columns} FROM scratch.known")
     return [Known(age, row[2 * at], row[2 * at + 1]) for at, age in enumerate(ages)]
 
 

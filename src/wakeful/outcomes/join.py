@@ -96,13 +96,13 @@ class Join:
     def as_of(self, moment: dt.datetime | None = None) -> Joined:
         """What is known at a moment, of what has been read; now without one. A time without a zone is UTC.
 
-        Another call replaces what the one before gave.
+        Another call takes the place of the one before, whose answer can no longer be used.
         """
         moment = dt.datetime.now(dt.UTC) if moment is None else moment
         now = micro(moment)
-        resolve(self._state, now, self._horizon)
+        resolved = resolve(self._state, now, self._horizon)
         time = self._time or self._state.told("time") or "time"
-        return Joined(self._state, self._label, time, now, self._horizon, self._model.task != "regression")
+        return Joined(self._state, self._label, time, now, self._horizon, self._model.task != "regression", resolved)
 
     def forget(self, before: dt.datetime) -> None:
         """Forget predictions of the days before a moment, with their outcomes, and outcomes told before them.
@@ -153,9 +153,9 @@ class Join:
             try:
                 history = file.open()
                 taken.append(self._taken(kind, root, file.name, file.version, history, history.as_stored(), take))
-            except FileNotFoundError:
-                continue
             except (DataError, LookupError) as failed:
+                if Path(file.name).is_absolute() and not Path(file.name).exists():
+                    continue  # compaction has put its rows into another one since the files were listed
                 error = failed
                 broken.append(str(failed))
                 continue

@@ -13,6 +13,7 @@ from wakeful.counting import Derivation
 from wakeful.counts import Layout
 from wakeful.engines.history import History, quoted
 from wakeful.engines.tiles import Question, Tile, tiles_of_time
+from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.outcomes.folder import write
 from wakeful.outcomes.health import Ahead, Health, Known, health, known_by_age, total
@@ -35,6 +36,7 @@ class Joined:
         now: the moment, microseconds since 1970.
         horizon: microseconds.
         has_classes: whether there are few labels, which are counted apart.
+        resolved: which time of computing it was; what is computed later takes its place.
     """
 
     state: State
@@ -43,6 +45,7 @@ class Joined:
     now: int
     horizon: int
     has_classes: bool
+    resolved: int
 
     @cached_property
     def history(self) -> History:
@@ -70,7 +73,17 @@ class Joined:
 
     def run(self, sql: str) -> Any:
         """Execute a query over the tables of the state; a pyarrow.RecordBatchReader."""
+        self._must_be_last()
         return self.state.stream(sql, _BATCH)
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """The same as a list, for short answers; ``values`` stand for the question marks."""
+        self._must_be_last()
+        return self.state.rows(sql, *values)
+
+    def _must_be_last(self) -> None:
+        if self.resolved != self.state.resolved:
+            raise DataError("as_of has been called again since, and only its last answer is kept. Call it again.")
 
     def counts(
         self, layout: Layout, every: str, *, columns: Sequence[str] | None = None, timezone: str = "UTC",
@@ -116,7 +129,7 @@ class Joined:
     def ahead(self) -> Ahead:
         """How much was told of what had not happened yet."""
         of = f"count(*) FROM predictions WHERE t > {self.now}", f"count(*) FROM outcomes WHERE told > {self.now}"
-        return Ahead(*(self.state.one(f"SELECT {one}") for one in of))
+        return Ahead(*(self.rows(f"SELECT {one}")[0][0] for one in of))
 
     def known_by_age(self) -> list[Known]:
         """How many outcomes are known at which age."""
@@ -133,8 +146,13 @@ def micro(moment: dt.datetime) -> int:
     return (aware - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
 
 
-def resolve(state: State, now: int, horizon: int) -> None:
-    """Put into ``scratch.known`` the prediction that counts of every id, and what is known of it at ``now``."""
+def resolve(state: State, now: int, horizon: int) -> int:
+    """Put into ``scratch.known`` the prediction that counts of every id, and what is known of it at ``now``.
+
+    Returns:
+        The how manieth time it was.
+    """
+    state.resolved += 1
     state.run(
         f"""
         CREATE OR REPLACE TABLE scratch.known AS
@@ -163,3 +181,4 @@ def resolve(state: State, now: int, horizon: int) -> None:
         FROM first LEFT JOIN last USING (key) LEFT JOIN changes USING (key)
         """
     )
+    return state.resolved

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,15 +54,20 @@ class State:
     - ``predictions``: id as text, microseconds since 1970, a digest of the row, and the row.
     - ``outcomes``: id as text, microseconds since 1970, label.
     - ``read``: which files and queries have been read, and what was left out.
-    - ``scratch.…``: what is computed from them, in a database that is forgotten.
+    - ``scratch.known``: what is computed from them, in a database that is forgotten.
 
     Args:
         folder: where; made if need be.
         memory: that DuckDB may take before it turns to the disk.
 
+    Attributes:
+        resolved: how often ``scratch.known`` has been computed.
+
     Raises:
         DataError: another process has it open, or it is none.
     """
+
+    resolved: int = 0
 
     def __init__(self, folder: str | os.PathLike[str], memory: str = _MEMORY) -> None:
         file = Path(folder) / _FILE
@@ -96,14 +101,17 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it, or nothing."""
+        """All of it, or nothing; DataError where the disk is full."""
         self.connection.begin()
         try:
             yield
-        except BaseException:
-            self.connection.rollback()
+            self.connection.commit()
+        except BaseException as error:
+            with suppress(duckdb.Error):  # it has done so by itself
+                self.connection.rollback()
+            if isinstance(error, duckdb.Error):
+                raise DataError(f"cannot join: {_first_line(error)}") from error
             raise
-        self.connection.commit()
 
     def run(self, sql: str) -> None:
         """Execute statements; DataError where the disk is full, or what came cannot be stored."""
