@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace as replaced
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -25,8 +26,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import wakeful
+from wakeful import maturity
 from wakeful.cli import app
 from wakeful.counts import Counts
+from wakeful.delays import delays
 from wakeful.every import Every
 from wakeful.ids import text_of
 from wakeful.live.log import Log, LogWriter
@@ -372,6 +375,45 @@ def test_classes_keep_their_type(tmp_path: Path, classes: list[Any]) -> None:
     expected = wakeful.Monitor(reference).count({**asked, "truth": rows["truth"][:200] + [None] * 100})
     assert np.array_equal(counts.vector, expected.vector)
     assert {name: sum(ages) for name, ages in health.ages.items()} == {str(classes[0]): 150, str(classes[1]): 50}
+
+
+# Ages.
+
+
+def test_ages_are_those_of_the_cases_and_young_windows_are_corrected(join: Join) -> None:
+    """Half of all cases become 1 within hours, half 0 after two days: a young window shows nothing but ones."""
+    told = [Prediction(f"a{at}", at * 10, 1.0, 0.9) for at in range(2_000)]
+    known = [Outcome(one.id, one.at + (60 if at % 2 else 2_880), float(at % 2)) for at, one in enumerate(told)]
+    known += [Outcome("a0", 3_000, 1.0), Outcome("a2", 3_000, 7.0)]  # a correction, and no outcome at all
+    now = 12 * 1_440 - 1
+    join.add_predictions(predictions(told))
+    join.add_outcomes(outcomes(known))
+    starts, counts = join.as_of(minutes(now)).delays("1d", bins=72)
+    days = np.array([minutes(one.at).replace(tzinfo=None) for one in told], dtype="datetime64[us]")
+    label = np.array([other.label for other in known[:2_000]])
+    label[0] = 1.0
+    ages = np.array([other.at - one.at for one, other in zip(told, known, strict=False)]).astype("timedelta64[m]")
+    there = np.arange(2_000) != 2
+    expected = delays(
+        days[there], (days + ages)[there], label[there], np.datetime64(minutes(now).replace(tzinfo=None)),
+        edges=np.datetime64("2026-03-01") + np.arange(13), horizon=np.timedelta64(3, "D"), bins=72,
+    )  # fmt: skip
+    assert starts == [int(START.timestamp() + 86_400 * day) * 1_000_000 for day in range(12)]
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(counts, expected, strict=True))
+    judged = maturity.windows(counts)
+    assert judged.naive[-2] == 1.0 and abs(judged.share[-2] - 0.5) < 0.1
+
+
+def test_ages_need_two_classes_and_a_prediction(join: Join, loans: wakeful.Reference, tmp_path: Path) -> None:
+    with pytest.raises(wakeful.DataError, match="no prediction has been read"):
+        join.as_of(LATER).delays("1d")
+    with Join(tmp_path / "amounts", replaced(loans.model, task="regression"), horizon="3d") as amounts:
+        amounts.add_predictions(predictions([Prediction("a", 0, 1.0, 0.9)]))
+        amounts.add_outcomes(outcomes([Outcome("a", 10, 123.5)]))
+        joined = amounts.as_of(LATER)
+        assert labels(joined) == {"a": 123.5} and list(joined.total().ages) == [""]
+        with pytest.raises(wakeful.DataError, match="for binary models only"):
+            joined.delays("1d")
 
 
 # Times.

@@ -108,13 +108,17 @@ class Every(NamedTuple):
     def _midnight(self, day: dt.date) -> int:
         return int(dt.datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp()) * _MICRO
 
+    def start(self, instant: int) -> int:
+        """Start of the tile that holds a moment, both microseconds since 1970 in UTC."""
+        return int(self.starts(pa.array([instant], pa.timestamp("us", tz="UTC")))[0])
+
     def following(self, start: int) -> int:
         """Start of the tile after the one that begins at ``start``."""
         if self.unit in _SECONDS:
             day = self._datetime(start).date()
             return min(start + self.number * _SECONDS[self.unit] * _MICRO, self._midnight(day + dt.timedelta(days=1)))
         later = int(start) + int((self.seconds + 43_200) * _MICRO)
-        return int(self.starts(pa.array([later], pa.timestamp("us", tz="UTC")))[0])
+        return self.start(later)
 
     def border(self, moment: dt.datetime) -> dt.datetime:
         """Where the next tile begins: at a moment with a time zone, or after it."""

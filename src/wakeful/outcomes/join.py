@@ -102,7 +102,10 @@ class Join:
         now = micro(moment)
         resolved = resolve(self._state, now, self._horizon)
         time = self._time or self._state.told("time") or "time"
-        return Joined(self._state, self._label, time, now, self._horizon, self._model.task != "regression", resolved)
+        task = self._model.task
+        return Joined(
+            self._state, self._label, time, now, self._horizon, task != "regression", task == "binary", resolved
+        )
 
     def forget(self, before: dt.datetime) -> None:
         """Forget predictions of the days before a moment, with their outcomes, and outcomes told before them.

@@ -11,10 +11,12 @@ from typing import Any
 
 from wakeful.counting import Derivation
 from wakeful.counts import Layout
+from wakeful.delays import Delays
 from wakeful.engines.history import History, quoted
 from wakeful.engines.tiles import Question, Tile, tiles_of_time
 from wakeful.errors import DataError
 from wakeful.every import Every
+from wakeful.outcomes.ageing import ageing
 from wakeful.outcomes.folder import write
 from wakeful.outcomes.health import Ahead, Health, Known, health, known_by_age, total
 from wakeful.outcomes.state import State
@@ -36,6 +38,7 @@ class Joined:
         now: the moment, microseconds since 1970.
         horizon: microseconds.
         has_classes: whether there are few labels, which are counted apart.
+        is_binary: whether labels are 0 and 1.
         resolved: which time of computing it was; what is computed later takes its place.
     """
 
@@ -45,6 +48,7 @@ class Joined:
     now: int
     horizon: int
     has_classes: bool
+    is_binary: bool
     resolved: int
 
     @cached_property
@@ -125,6 +129,27 @@ class Joined:
     def total(self) -> Health:
         """Label health of all predictions."""
         return total(health(self, "1mo"))
+
+    def delays(self, every: str, timezone: str = "UTC", bins: int = 1_000) -> tuple[list[int], Delays]:
+        """Counts by window, class and age, for ``maturity.windows`` and ``curves``.
+
+        An outcome has the age of the first that was told of its prediction, and the class of the last; one that was
+        told before its prediction has none. Predictions whose outcome is neither 0 nor 1 are left out.
+
+        Args:
+            every: length of a window of prediction time.
+            timezone: on whose clock windows begin.
+            bins: of age up to the horizon.
+
+        Returns:
+            Starts of the windows, microseconds since 1970, and the counts.
+
+        Raises:
+            DataError: the model is not binary, or there is no prediction.
+        """
+        if not self.is_binary:
+            raise DataError("ages are counted by class for binary models only. Read arrivals() for others.")
+        return ageing(self, every, timezone, bins)
 
     def ahead(self) -> Ahead:
         """How much was told of what had not happened yet."""
