@@ -161,7 +161,6 @@ class Join:
                     continue  # compaction has put its rows into another one since the files were listed
                 error = failed
                 broken.append(str(failed))
-                continue
         if error is not None and len(broken) == len(files):
             raise error
         return _reading(taken, broken)
@@ -175,6 +174,7 @@ class Join:
             return _reading([taken])
         name = hashlib.sha256(data.encode()).hexdigest()  # an address may hold a password
         time = self._at if kind == "outcomes" else self._time_of(history)
+        history.must_have("time", time)
         newest = self._state.rows("SELECT version FROM read WHERE kind = ? AND source = ?", kind, name)
         since = None if not newest else int(newest[0][0]) - self._horizon
         batches = history.as_stored(time, None if since is None else _moment(since, history, time))
@@ -188,15 +188,12 @@ class Join:
         """Take rows, and remember that they were read, in one transaction."""
         with self._state.transaction():
             taken = take(history, batches)
-            known = self._state.rows("SELECT * FROM read WHERE kind = ? AND source = ?", kind, source)
+            known = self._state.rows("SELECT version FROM read WHERE kind = ? AND source = ?", kind, source)
             self._state.rows("DELETE FROM read WHERE kind = ? AND source = ?", kind, source)
-            left = [taken.without_id, taken.without_time, taken.without_label]
             if version is None:  # a query: remember how far it has come, by a clock that does not run ahead
                 now = micro(dt.datetime.now(dt.UTC))
-                version = str(max(min(taken.newest or 0, now), int(known[0][3]) if known else 0))
-            self._state.rows(
-                "INSERT INTO read VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kind, root, source, version, taken.rows, *left
-            )
+                version = str(max(min(taken.newest or 0, now), int(known[0][0]) if known else 0))
+            self._state.rows("INSERT INTO read VALUES (?, ?, ?, ?)", kind, root, source, version)
         return taken
 
     def _drop_vanished(self, kind: str, root: str, files: list[Stored]) -> None:

@@ -27,10 +27,7 @@ CREATE TABLE about (name VARCHAR, value VARCHAR);
 CREATE TABLE columns (name VARCHAR, place VARCHAR, zone VARCHAR);
 CREATE TABLE predictions (key VARCHAR, t BIGINT, digest UBIGINT);
 CREATE TABLE outcomes (key VARCHAR, told BIGINT, label DOUBLE);
-CREATE TABLE read (
-    kind VARCHAR, root VARCHAR, source VARCHAR, version VARCHAR,
-    rows BIGINT, without_id BIGINT, without_time BIGINT, without_label BIGINT
-);
+CREATE TABLE read (kind VARCHAR, root VARCHAR, source VARCHAR, version VARCHAR);
 """
 
 
@@ -53,7 +50,7 @@ class State:
 
     - ``predictions``: id as text, microseconds since 1970, a digest of the row, and the row.
     - ``outcomes``: id as text, microseconds since 1970, label.
-    - ``read``: which files and queries have been read, and what was left out.
+    - ``read``: which version of which file has been read, and how far queries have come.
     - ``scratch.known``: what is computed from them, in a database that is forgotten.
 
     Args:
