@@ -32,7 +32,7 @@ from wakeful.counts import Counts
 from wakeful.delays import delays
 from wakeful.every import Every
 from wakeful.ids import text_of
-from wakeful.live.log import Log, LogWriter
+from wakeful.live.log.writer import Log, LogWriter
 from wakeful.live.observations import Outcome as ToldOutcome
 from wakeful.live.observations import Row
 from wakeful.outcomes import Ahead, Health, Join, Joined
