@@ -23,8 +23,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "live" / "pr
 
 with atheris.instrument_imports(include=["wakeful"]):
     import wakeful
-    from wakeful.live.shared.meters import COUNTERS
     from wakeful.live.recorder import Recorder
+    from wakeful.live.shared.meters import COUNTERS
 
 import hostile
 import numpy as np

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import socket
 import subprocess
@@ -53,6 +55,23 @@ def real_component() -> Callable[[bool, str, str], None]:
         pytest.skip(told)
 
     return need
+
+
+@contextlib.contextmanager
+def scripts_of(folder: Path) -> Iterator[Callable[[str], Any]]:
+    """Modules of a folder of scripts, by name; afterwards they are forgotten, as other folders have the same names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield importlib.import_module
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "").parent == folder:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Callable[[Path], contextlib.AbstractContextManager[Callable[[str], Any]]]:
+    """Imports modules of a folder of scripts."""
+    return scripts_of
 
 
 Traffic = Callable[..., dict[str, Any]]

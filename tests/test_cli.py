@@ -85,7 +85,7 @@ def test_from_training_data_to_a_failing_check_that_names_the_culprit():
 
     healthy = run("test", "monitor_loans.py", "live.parquet")
     assert "✓ flagged_are_right  page on-call" in healthy
-    assert "all 9 checks pass: 2,000 rows against 5,000 of the reference" in healthy
+    assert "all 10 checks pass: 2,000 rows against 5,000 of the reference" in healthy
     assert "departs from the reference" not in healthy
 
     broken = run("test", "monitor_loans.py", "cents.parquet", expect=1)
@@ -93,7 +93,7 @@ def test_from_training_data_to_a_failing_check_that_names_the_culprit():
     assert "✗  income: out_of_range 1 (0.99–1, n=2,000) > 0.01, reference 0" in broken
     explanation = broken.split("What departs from the reference, most telling first:\n")[1]
     assert explanation.startswith("   1 fault income: 100% above the range seen in training (5,")
-    assert " of 9 checks fail: " in broken
+    assert " of 10 checks fail: " in broken
 
 
 def executable(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -64,16 +63,13 @@ def test_tools_judge_the_same_windows(judged: list[dict[str, Any]]) -> None:
     assert {at for _, _, at, _ in windows[0]} == {1, 2}
 
 
-def test_outcomes_are_known_where_a_service_would_know_them(
-    shared_data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outcomes_are_known_where_a_service_would_know_them(shared_data: Callable[[str], Path], scripts: Any) -> None:
     folder = shared_data("bike_sharing_hourly.parquet").parent
     if not RUN.is_file():
         pytest.skip(NOT_HERE)
-    monkeypatch.syspath_prepend(RUN.parent)
-    datasets, traffic, worlds = map(importlib.import_module, ("datasets", "traffic", "worlds"))
-    data = datasets.DATA_SETS["bikes"]
-    with threadpool_limits(1):
+    with scripts(RUN.parent) as load, threadpool_limits(1):
+        datasets, traffic, worlds = map(load, ("datasets", "traffic", "worlds"))
+        data = datasets.DATA_SETS["bikes"]
         world = worlds.build(data, data.load([folder]))
         first, second = traffic.windows(world, traffic.CLEAN, 1000, 2, seed=0, draw=0)
     hidden = first["flagged"] & ~first["holdout"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,10 +39,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="module")
-def train() -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(DEMO.parent)
-        return importlib.import_module("train")
+def train(scripts: Any) -> Iterator[ModuleType]:
+    with scripts(DEMO.parent) as load:
+        yield load("train")
 
 
 def test_the_story_is_told_in_order(ran: tuple[Path, str]):

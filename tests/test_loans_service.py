@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import itertools
 import os
 import re
@@ -41,11 +40,10 @@ Example = Callable[[str], Any]
 
 
 @pytest.fixture(scope="module")
-def example() -> Iterator[Example]:
+def example(scripts: Any) -> Iterator[Example]:
     """The modules of the example, by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(EXAMPLE)
-        yield importlib.import_module
+    with scripts(EXAMPLE) as load:
+        yield load
 
 
 @pytest.fixture(scope="module")

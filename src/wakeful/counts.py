@@ -13,13 +13,13 @@ import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
+from wakeful.caching import cached_property
 from wakeful.errors import DataError, UnknownName
 from wakeful.model import Column, Kind, Model
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from wakeful.caching import cached_property
 from wakeful.counting import Batch
 
 __all__ = ["Derived"]
@@ -44,12 +44,10 @@ class Derived:
         try:
             with np.errstate(all="ignore"):
                 values: Sequence[Any] = self.function(*columns)
-            if len(values) == rows:
-                return values
+            return values if len(values) == rows else [np.inf] * rows
         except Exception:  # the user's code
-            pass
-        if rows <= 1 or not columns:
-            return [np.inf] * rows
+            if rows <= 1 or not columns:
+                return [np.inf] * rows
         half = rows // 2  # the rows it fails on are found by halving
         parts = [column[:half] for column in columns], [column[half:] for column in columns]
         return [*self._of_columns(parts[0], half), *self._of_columns(parts[1], rows - half)]

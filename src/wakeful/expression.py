@@ -6,10 +6,10 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
+from wakeful.caching import cached_property
 from wakeful.counts import Slice
 from wakeful.errors import ControlFlowError, SignalError
 from wakeful.signals import Signal

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
+from wakeful.caching import cached_property
 from wakeful.errors import DataError, UnknownName
 
 __all__ = ["Column", "Kind", "Model", "Task"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wakeful.bins import Bins, Floats, NumericBins
+from wakeful.caching import cached_property
 from wakeful.counts import SUM_UNIT, Counts
 from wakeful.errors import SignalError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
+from wakeful.caching import cached_property
 from wakeful.errors import DataError, MissingExtra, UnknownName
 
 try:

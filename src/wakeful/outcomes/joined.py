@@ -6,9 +6,9 @@ import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from wakeful.caching import cached_property
 from wakeful.counting import Derivation
 from wakeful.counts import Layout
 from wakeful.delays import Delays

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, overload
 
 import numpy as np
 
+from wakeful.caching import cached_property
 from wakeful.errors import SignalError, WakefulError
 from wakeful.evidence import Estimate, Evidence, Smooth
 

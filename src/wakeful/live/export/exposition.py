@@ -7,10 +7,11 @@ for thousands of series. Here labels are written once, and kept.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cached_property
 from typing import Any
 
 from prometheus_client.core import Metric
+
+from wakeful.caching import cached_property
 
 __all__ = ["CONTENT_TYPE", "Labels", "asgi_app", "render", "wsgi_app"]
 

@@ -7,11 +7,11 @@ import hashlib
 import os
 import tempfile
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlparse
 
+from wakeful.caching import cached_property
 from wakeful.errors import DataError, MissingExtra
 
 try:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
 from operator import itemgetter
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wakeful.bins import CategoryBins
+from wakeful.caching import cached_property
 from wakeful.counts import Layout
 from wakeful.errors import DataError, MissingExtra
 from wakeful.live.log.fitting import FitKind, fit, instants, one_text, texts, type_of
