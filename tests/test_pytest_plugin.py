@@ -277,7 +277,7 @@ def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path):
 
     assert done.returncode == 0, done.stdout
     [loaded] = re.findall(r"LOADED (.*)", done.stdout)
-    assert loaded == "wakeful wakeful.version wakeful.pytest_plugin False"
+    assert loaded == "wakeful.version wakeful wakeful.pytest_plugin False"
 
 
 def test_help_tells_of_the_options(pytester: pytest.Pytester):
