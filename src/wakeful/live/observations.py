@@ -5,18 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from wakeful.bins import NumericBins
+from wakeful.bins import CategoryBins, Floats, Ints, NumericBins
 from wakeful.counting import Batch, RowBatch
 from wakeful.counts import Layout
 from wakeful.live.holdout import Holdout
 
 _HOLDING = frozenset({list, tuple, set, frozenset, dict, np.ndarray})
+_PART = 256  # observations that are let go of at once
 _DEPTH, _ELEMENTS = 3, 8  # so deep, and so many elements of each, are looked at for the size of a value
 
 __all__ = ["Observation", "Outcome", "Row", "Time", "batch_of", "logged", "rows_of_table", "seconds", "size"]
@@ -53,10 +54,40 @@ class Outcome(NamedTuple):
     at: float
 
 
-def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout) -> RowBatch:
+class Courteous(RowBatch):
+    """A batch that lets the other threads of the service go first before each column is worked on.
+
+    Args:
+        rows: the features of some observations.
+        pause: gives them the time.
+    """
+
+    def __init__(self, rows: list[dict[str, Any]], pause: Callable[[], None]) -> None:
+        super().__init__(rows)
+        self._features = rows
+        self._pause = pause
+
+    def numbers(self, name: str) -> Floats:
+        """The column as float64."""
+        self._pause()
+        return super().numbers(name)
+
+    def categories(self, name: str, bins: CategoryBins) -> Ints:
+        """The column as cells."""
+        self._pause()
+        return super().categories(name, bins)
+
+    def free(self, some: list[Observation]) -> None:
+        """Let go of all observations in small parts: thousands of dicts at once would take milliseconds."""
+        while some:
+            del some[-_PART:], self._features[-_PART:]
+            self._pause()
+
+
+def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, pause: Callable[[], None]) -> Courteous:
     """Observations as a batch: what is said beside the features has the names of the reference's columns."""
     model = layout.model
-    batch = RowBatch([one[0] for one in some])
+    batch = Courteous([one[0] for one in some], pause)
     for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3):
         said = [one[place] for one in some]
         if name is not None and any(value is not None for value in said):

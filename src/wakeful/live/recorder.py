@@ -26,8 +26,9 @@ from wakeful.reference import Reference
 
 __all__ = ["Journal", "Recorder", "Settings", "Watched"]
 
-_CHUNK = 4096  # observations counted at once: enough that numpy's calls cost little, few enough for the caches
-_TICK = 0.05  # s between looks at how large they are, while there is traffic
+_CHUNK = 2048  # observations counted at once: so many that calls of numpy cost little, so few that none takes long
+_PAUSE = 0.0002  # s for the other threads of the service, before each column: a sleep of none would not let them in
+_TICK = 0.1  # s between looks at how large they are, while there is traffic
 _IDLE = 0.25  # s between looks whether there is any
 _HURRY = 0.01  # s between looks once the process is about to end
 _PATIENCE = 5.0  # s that the end of a process waits for the last flush
@@ -186,10 +187,15 @@ class Recorder:
                 self._meter("dropped_error", rows)
                 self.complain("error", f"a table of {rows:,} rows could not be counted", error)
 
-    def _count(self, some: Sequence[Observation]) -> None:
+    def _pause(self) -> None:
+        """Let other threads in, unless too much waits, or the process ends."""
+        if not self._stopped and not self._hurry and len(self.inbox) < self.settings.buffer // 2:
+            time.sleep(_PAUSE)
+
+    def _count(self, some: list[Observation]) -> None:
         """Count observations; those that cannot be counted are found by halving, and dropped."""
         try:
-            batch = batch_of(self.layout, some, self._holdout)
+            batch = batch_of(self.layout, some, self._holdout, self._pause)
             counts = count(self.layout, batch, self._derived)
         except BaseException as error:
             if len(some) > 1:
@@ -207,6 +213,7 @@ class Recorder:
         except BaseException as error:  # hostile names, or a log that cannot be opened: they are counted all the same
             self._meter("log_lost", 0 if self.settings.journal is None else len(some))
             self.complain("log", "observations could not be logged", error)
+        batch.free(some)
 
     def _look_for_new(self, batch: RowBatch, some: Sequence[Observation]) -> None:
         """Count observations with columns that the reference does not know, and say the name of each once."""
