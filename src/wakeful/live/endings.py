@@ -9,6 +9,7 @@ billiard) leave without Python's own exit, too.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ class Ending(Protocol):
         """Begin anew, in a child process."""
 
 
+_log = logging.getLogger("wakeful")
 _watching: weakref.WeakSet[Ending] = weakref.WeakSet()
 _hooked: set[str] = set()
 
@@ -88,7 +90,10 @@ class _Hurry:
 
 def _stop_all() -> None:
     for one in list(_watching):
-        one.stop()
+        try:
+            one.stop()
+        except Exception as error:  # the others have to be flushed, and the process has to end
+            _log.warning("cannot be flushed at the end: %s: %s", type(error).__name__, error)
 
 
 def _fork_all() -> None:

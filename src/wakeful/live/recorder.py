@@ -260,7 +260,7 @@ class Recorder:
             if self._slot is None:
                 self._slot = Slot.claim(self.settings.folder, self.identity)
             self._slot.add(self._new, np.array([gauges[name] for name in GAUGES]))
-        except OSError as error:
+        except Exception as error:  # mostly OSError; whatever it is, what waits is kept and tried again
             self._meter("flush_failures", 1)
             self.complain("share", "counts cannot be shared for now", error)
             return
