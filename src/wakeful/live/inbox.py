@@ -18,6 +18,7 @@ from wakeful.live.observations import Observation, Time, size
 __all__ = ["Inbox"]
 
 _BYTES = 128 * 2**20  # of observations that wait
+_LARGE = 2048  # bytes of an outcome, of which only few may wait
 _FIRST = 16  # observations that may wait until their size is known
 _SAMPLE = 8  # of them whose size is looked at
 _TRUSTED = 1024  # that may wait after so many
@@ -84,7 +85,8 @@ class Inbox:
 
     def outcome(self, id: Any, label: Any, at: Time | None) -> None:
         """Put in one outcome; never raises, never waits."""
-        if len(self._outcomes) >= self.capacity:
+        waiting = len(self._outcomes)
+        if waiting >= self.capacity or (waiting >= _FIRST and size((id, label)) > _LARGE):
             self.refuse("outcomes_dropped")
             return
         self._outcomes.append((id, label, time.time() if at is None else at))
@@ -106,7 +108,8 @@ class Inbox:
         """
         waiting = len(self._pending)
         try:
-            sizes = [size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, waiting))]
+            some = [self._pending[-at - 1] for at in range(min(_SAMPLE, waiting))]
+            sizes = [size([*features.values(), *beside]) for features, *beside in some]
         except IndexError:  # another thread took them
             sizes = []
         if not sizes:
