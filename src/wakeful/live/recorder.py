@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from wakeful.counting import Derivation, RowBatch, count
+from wakeful.counting import Batch, Derivation, count
 from wakeful.counts import Counts
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
@@ -95,7 +95,7 @@ class Recorder:
         self.identity = identity(layout, settings.version)
         self._derived = watched.derived
         self._holdout = watched.holdout
-        self._known = None if watched.known is None else frozenset(watched.known)
+        self._known = None if watched.known is None else {*watched.known, layout.model.id, layout.model.time}
         self._told: set[str] = set()
         self._begin()
 
@@ -176,15 +176,8 @@ class Recorder:
             self._meter("seen", len(some))
             self._count(some)
         for batch in self.inbox.take_tables():
-            rows = len(batch)
-            self._meter("seen", rows)
-            try:
-                self._add(count(self.layout, batch, self._derived))
-                if self.settings.journal is not None:
-                    self._open_journal().write(rows_of_table(self.layout, batch))
-            except BaseException as error:
-                self._meter("dropped_error", rows)
-                self.complain("error", f"a table of {rows:,} rows could not be counted", error)
+            self._meter("seen", len(batch))
+            self._count_table(batch)
 
     def _count(self, some: Sequence[Observation]) -> None:
         """Count observations; those that cannot be counted are found by halving, and dropped."""
@@ -201,23 +194,41 @@ class Recorder:
             return
         self._add(counts)
         try:
-            self._look_for_new(batch, some)
-            if self.settings.journal is not None:
-                self._open_journal().write(logged(self.layout, some, batch))
-        except BaseException as error:  # hostile names, or a log that cannot be opened: they are counted all the same
-            self._meter("log_lost", 0 if self.settings.journal is None else len(some))
+            new = self._new_names(batch)
+            self._meter("unexpected", sum(not new.isdisjoint(one[0]) for one in some) if new else 0)
+        except BaseException as error:  # hostile names
+            self.complain("unexpected", "columns could not be looked at", error)
+        self._log(len(some), lambda: logged(self.layout, some, batch))
+
+    def _count_table(self, batch: Batch) -> None:
+        try:
+            counts = count(self.layout, batch, self._derived)
+        except BaseException as error:
+            self._meter("dropped_error", len(batch))
+            self.complain("error", f"a table of {len(batch):,} rows could not be counted", error)
+            return
+        self._add(counts)
+        self._meter("unexpected", len(batch) if self._new_names(batch) else 0)
+        self._log(len(batch), lambda: rows_of_table(self.layout, batch))
+
+    def _log(self, number: int, rows: Callable[[], Sequence[Row]]) -> None:
+        """Log so many rows; where that cannot be, they are counted all the same."""
+        if self.settings.journal is None:
+            return
+        try:
+            self._open_journal().write(rows())
+        except BaseException as error:
+            self._meter("log_lost", number)
             self.complain("log", "observations could not be logged", error)
 
-    def _look_for_new(self, batch: RowBatch, some: Sequence[Observation]) -> None:
-        """Count observations with columns that the reference does not know, and say the name of each once."""
+    def _new_names(self, batch: Batch) -> set[str]:
+        """Names of columns that the reference does not know; each is said once."""
         new = set() if self._known is None else batch.names - self._known
-        if not new:
-            return
-        self._meter("unexpected", sum(not new.isdisjoint(one[0]) for one in some))
         for name in sorted({_shown(one) for one in new} - self._told):
             if len(self._told) < _NEW_NAMES:
                 self._told.add(name)
                 _log.warning("%s: column %s is not in the reference; it is not counted.", self.identity.model, name)
+        return new
 
     def _add(self, counts: Counts) -> None:
         self._new[: self.layout.size] += counts.vector
