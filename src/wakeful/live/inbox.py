@@ -42,11 +42,12 @@ class Inbox:
         self._serve = serve
         self._pending: deque[Observation] = deque()
         self._tables: deque[Batch] = deque()
+        self._rows = 0  # of these tables
         self._outcomes: deque[tuple[Any, Any, Time]] = deque()
         self._limit = min(capacity, _FIRST)
         self._is_final = False  # whether no more than that may wait, however small they are
         self._refused = self._none()
-        self._refusing = threading.RLock()  # SIGTERM may flush in the middle of a call that holds it
+        self._lock = threading.RLock()  # SIGTERM may flush in the middle of a call that holds it
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -74,12 +75,16 @@ class Inbox:
 
     def observe_table(self, batches: Sequence[Batch]) -> None:
         """Put in a whole table that nobody will change; never raises, never waits. A large one needs an empty inbox."""
+        batches = [batch for batch in batches if len(batch)]
         rows = sum(map(len, batches))
-        waiting = sum(map(len, list(self._tables)))
-        if waiting and waiting + rows > self.capacity:
+        with self._lock:
+            is_full = self._rows > 0 and self._rows + rows > self.capacity
+            if not is_full:
+                self._rows += rows
+                self._tables.extend(batches)
+        if is_full:
             self.refuse("dropped_full", rows)
             return
-        self._tables.extend(batches)
         if not self.is_served:
             self._serve()
 
@@ -95,7 +100,7 @@ class Inbox:
 
     def refuse(self, why: str, number: int = 1) -> None:
         """Count what is not put in, by the name of its meter."""
-        with self._refusing:
+        with self._lock:
             self._refused[why] += number
         if not self.is_served:
             self._serve()
@@ -131,7 +136,10 @@ class Inbox:
     def take_tables(self) -> Iterator[Batch]:
         """Take out tables, one after the other."""
         while self._tables:
-            yield self._tables.popleft()
+            batch = self._tables.popleft()
+            with self._lock:
+                self._rows -= len(batch)
+            yield batch
 
     def take_outcomes(self) -> list[tuple[Any, Any, Time]]:
         """Take out the outcomes that wait now: id, label, when."""
@@ -139,6 +147,6 @@ class Inbox:
 
     def take_refused(self) -> dict[str, int]:
         """How many were not put in since the last time, by the name of their meter."""
-        with self._refusing:
+        with self._lock:
             refused, self._refused = self._refused, self._none()
         return refused

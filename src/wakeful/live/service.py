@@ -97,9 +97,9 @@ def _folder(counts: str | os.PathLike[str] | None) -> Path:
 
 
 def _export(exporter: Exporter, registry: CollectorRegistry) -> None:
-    """Register an exporter; one of the same model that was there before makes room."""
+    """Register an exporter; one that was there before and tells some of the same series makes room."""
     for known in exporters(registry):
-        if known.identity.model == exporter.identity.model:
+        if known.tells_with(exporter):
             unregister(known, registry)
     register(exporter, registry)
 
