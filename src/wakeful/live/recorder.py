@@ -22,6 +22,7 @@ from wakeful.live.inbox import Inbox
 from wakeful.live.observations import Observation, Outcome, Row, batch_of, logged, rows_of_table, seconds
 from wakeful.live.shared.meters import COUNTERS, GAUGES, identity
 from wakeful.live.shared.slots import Slot
+from wakeful.live.tables import merged
 from wakeful.reference import Reference
 
 __all__ = ["Journal", "Recorder", "Settings", "Watched"]
@@ -175,7 +176,7 @@ class Recorder:
         for some in self.inbox.take(_CHUNK):
             self._meter("seen", len(some))
             self._count(some)
-        for batch in self.inbox.take_tables():
+        for batch in merged(self.inbox.take_tables()):
             self._meter("seen", len(batch))
             self._count_table(batch)
 
