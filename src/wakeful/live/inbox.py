@@ -52,6 +52,11 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._pending)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything is to be taken out."""
+        return bool(self._pending or self._tables or self._outcomes or any(self._refused.values()))
+
     @staticmethod
     def _none() -> dict[str, int]:
         return dict.fromkeys(("dropped_full", "invalid", "outcomes_dropped"), 0)

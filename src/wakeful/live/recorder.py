@@ -106,6 +106,7 @@ class Recorder:
         self._new = np.zeros(self.identity.counters)  # what no slot has yet
         self._starting = threading.RLock()  # SIGTERM may flush in the middle of it
         self._flushing = threading.Lock()
+        self._stopping = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._slot: Slot | None = None
@@ -288,26 +289,37 @@ class Recorder:
 
     def stop(self) -> None:
         """Flush, close the log, and give the slot back; a new observation begins anew."""
-        self._stopped = True
-        self._wake.set()
+        if not self._stopping.acquire(timeout=_PATIENCE):
+            return  # somebody else stops it
         try:
+            self._stopped = True
+            self._wake.set()
             if self.flush(_PATIENCE):
                 self._close()
         finally:
             self._stopped = False
+            self._stopping.release()
+        if self.inbox.is_waiting and (self._thread is None or not self._thread.is_alive()):
+            self._thread = None  # what came meanwhile found nobody to serve it
+            self._start()
 
     def _close(self) -> None:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(_PATIENCE)
-        with self._flushing:
+        if not self._flushing.acquire(timeout=_PATIENCE):
+            return  # a derived column hangs, or a disk
+        try:
+            self.inbox.is_served = False
             if self._journal is not None:
                 self._journal.close(_PATIENCE)
                 self._share()
             if self._slot is not None:
                 self._slot.close()
             self._journal = self._slot = self._thread = None
-            self._logged, self.inbox.is_served = (0, 0), False
+            self._logged = (0, 0)
+        finally:
+            self._flushing.release()
 
     def forked(self) -> None:
         """Begin anew in a forked child: what waits, the slot and the log are the parent's."""
