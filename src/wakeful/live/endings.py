@@ -71,6 +71,7 @@ def _catch_sigterm() -> None:
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one, such as to the whole process group, must not cut this short
     _stop_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
