@@ -1,7 +1,8 @@
 """The ends of a process: what has to be flushed before it exits, and what a forked child must not share.
 
 A normal exit and SIGTERM flush. Where nobody else catches SIGTERM, the process dies of it afterwards as it would
-have. Where a server does, it goes on serving for a while and may then die without Python's own exit (uvicorn
+have. Where a server does, it is flushed before the server's handler runs, which may end the process at once (a
+worker of Celery does). If it goes on serving for a while, it may then die without Python's own exit (uvicorn
 does), so from then on flushes follow each other closely. Children of ``multiprocessing`` (and of Celery's
 billiard) leave without Python's own exit, too.
 """
@@ -29,7 +30,7 @@ class Ending(Protocol):
         """Flush and close."""
 
     def hurry(self) -> None:
-        """Flush as often as can be."""
+        """Flush now, and from now on as often as can be; never raises."""
 
     def forked(self) -> None:
         """Begin anew, in a child process."""

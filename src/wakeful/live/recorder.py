@@ -283,9 +283,13 @@ class Recorder:
     # The end ---------------------------------------------------------------------------------------------------
 
     def hurry(self) -> None:
-        """Flush as often as can be: the process is about to end."""
+        """Flush now, and from now on as often as can be: the process is about to end, maybe at once."""
         self._hurry = True
         self._wake.set()
+        try:
+            self.flush(_PATIENCE)
+        except Exception as error:
+            self.complain("error", "cannot flush", error)
 
     def stop(self) -> None:
         """Flush, close the log, and give the slot back; a new observation begins anew."""
