@@ -29,6 +29,10 @@ class Batch(Protocol):
     def __len__(self) -> int:
         """Number of rows."""
 
+    @property
+    def names(self) -> set[str]:
+        """Names of all columns."""
+
     def has(self, name: str) -> bool:
         """Whether there is a column of that name."""
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Monitor", "Report"]
 
-_STARTING = threading.Lock()  # two first observations at once start one recorder
+# Two first observations at once start one recorder. By process: a child forked meanwhile inherits a lock for good.
+_STARTING: dict[int, Any] = {}
 STRICT_ERROR_RATE = 0.05  # a release gate decides once: 95% confidence, shared out over the values of an assert
 
 
@@ -222,7 +223,7 @@ class Monitor:
         if self._recorder is None:
             from wakeful.live.service import start_quietly
 
-            with _STARTING:
+            with _STARTING.setdefault(os.getpid(), threading.RLock()):
                 if self._recorder is None:
                     self._recorder = start_quietly(self._watched, self._comparisons)
         return self._recorder

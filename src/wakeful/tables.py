@@ -48,6 +48,11 @@ class ArrowBatch:
     def __len__(self) -> int:
         return int(self.record_batch.num_rows)
 
+    @property
+    def names(self) -> set[str]:
+        """Names of all columns."""
+        return set(self._names)
+
     def has(self, name: str) -> bool:
         """Whether the table has that column."""
         return name in self._names

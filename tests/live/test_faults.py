@@ -134,6 +134,26 @@ def test_sigterm_loses_nothing(workers: Path, tmp_path: Path, how: str) -> None:
         assert process.returncode == -signal.SIGTERM
 
 
+def test_sigterm_loses_nothing_where_a_server_exits_at_once(workers: Path, tmp_path: Path) -> None:
+    process = _started(workers, tmp_path / "counts", "abrupt+term")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+    assert Shared(workers, tmp_path / "counts").of_worker(0) == 200
+
+
+def test_sigterm_again_and_again_loses_nothing(workers: Path, tmp_path: Path) -> None:
+    process = _started(workers, tmp_path / "counts", "plain+term")
+    assert process.stdout is not None
+    process.stdout.readline()
+    while process.poll() is None:
+        process.terminate()
+        time.sleep(0.0005)
+    process.communicate(timeout=PATIENCE)
+    assert Shared(workers, tmp_path / "counts").of_worker(0) == 200
+
+
 def test_a_fork_in_the_middle_of_everything_counts_each_observation_once(workers: Path, tmp_path: Path) -> None:
     process = _started(workers, tmp_path / "counts", "busy-fork")
     process.communicate(timeout=PATIENCE)

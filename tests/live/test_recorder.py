@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 import wakeful
 from wakeful.live.shared.meters import COUNTERS
@@ -46,3 +47,102 @@ def test_a_service_counts_what_a_file_of_the_same_rows_counts(
     vector, meters = shared(monitor, tmp_path / "counts")
     assert np.array_equal(vector, monitor.count(traffic(500)).vector)
     assert meters["seen"] == meters["counted"] == 500
+
+
+def test_a_table_that_cannot_be_logged_is_counted_once(monitor: wakeful.Monitor, tmp_path: Path, traffic: Any) -> None:
+    recorder = monitor._recorder
+    assert recorder is not None
+    recorder.settings = recorder.settings._replace(journal=_no_journal)
+    monitor.observe_batch(traffic(100))
+    monitor.stop()
+    meters = shared(monitor, tmp_path / "counts")[1]
+    assert (meters["counted"], meters["dropped_error"], meters["log_lost"]) == (100, 0, 100)
+
+
+def _no_journal() -> Any:
+    raise OSError("no thread can be started")
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_small_tables_count_as_one_large_one(monitor: wakeful.Monitor, tmp_path: Path, traffic: Any, size: int) -> None:
+    data = traffic(100)
+    for start in range(0, 100, size):
+        monitor.observe_batch({name: values[start : start + size] for name, values in data.items()})
+    monitor.stop()
+    vector, meters = shared(monitor, tmp_path / "counts")
+    assert np.array_equal(vector, monitor.count(data).vector)
+    assert meters["seen"] == meters["counted"] == 100
+
+
+def test_only_tables_with_a_new_column_are_unexpected(monitor: wakeful.Monitor, tmp_path: Path, traffic: Any) -> None:
+    for number in range(10):
+        new = {"colour": ["red", "blue"]} if number < 3 else {}
+        monitor.observe_batch(traffic(2) | new)
+    monitor.stop()
+    assert shared(monitor, tmp_path / "counts")[1]["unexpected"] == 6
+
+
+def test_a_score_may_stand_in_the_features_or_beside_them(
+    monitor: wakeful.Monitor, tmp_path: Path, traffic: Any
+) -> None:
+    rows = rows_of(traffic(100))
+    for number, row in enumerate(rows):
+        if number % 2:
+            monitor.observe(row)
+        else:
+            monitor.observe({name: value for name, value in row.items() if name != "score"}, score=row["score"])
+    monitor.stop()
+    assert np.array_equal(shared(monitor, tmp_path / "counts")[0], monitor.count(traffic(100)).vector)
+
+
+def test_large_ids_and_outcomes_are_refused_before_memory_is_full(reference: wakeful.Reference, tmp_path: Path) -> None:
+    monitor = wakeful.Monitor(reference)
+    monitor.start(counts=tmp_path, registry=None, flush=3600)
+    for number in range(1_000):
+        monitor.observe({}, id=f"{number:1000000}", score=0.1)
+        monitor.outcome(f"{number:1000000}", 1)
+    monitor.stop()
+    meters = shared(monitor, tmp_path)[1]
+    assert meters["seen"] == 1_000 == meters["counted"] + meters["dropped_full"]
+    assert meters["counted"] < 200  # of a megabyte each
+    assert meters["outcomes"] + meters["outcomes_dropped"] == 1_000
+    assert meters["outcomes"] < 200
+
+
+def test_what_comes_while_it_stops_is_served(monitor: wakeful.Monitor, tmp_path: Path) -> None:
+    class Late:
+        rows = lost = 0
+
+        def write(self, rows: Any) -> None:
+            self.rows += len(rows)
+
+        def close(self, timeout: float) -> None:
+            monitor.outcome("late", 1)
+
+    recorder = monitor._recorder
+    assert recorder is not None
+    recorder.settings = recorder.settings._replace(journal=Late)  # type: ignore[arg-type]
+    monitor.observe({}, score=0.1)
+    monitor.stop()
+    assert recorder.inbox.is_served
+
+
+def test_two_versions_in_one_service_are_both_exported(traffic: Any, tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    for version in ("old", "new"):
+        learnt = wakeful.learn(traffic(500, seed=ord(version[0])), score="score", name="loans")
+        monitor = wakeful.Monitor(learnt)
+        for _ in range(2):  # started again, it is still exported once
+            monitor.start(counts=tmp_path, version=version, registry=registry)
+        monitor.observe_batch(traffic(10))
+        monitor.stop()
+    text = generate_latest(registry).decode()
+    for version in ("old", "new"):
+        assert text.count('wakeful_rows_total{model="loans",reference="') == 2
+        assert text.count(f'wakeful_observations_counted_total{{model="loans",version="{version}"}} 10.0') == 1
+
+
+@pytest.mark.parametrize("wrong", [{"version": "v" * 5_000}, {"counts": "no\0path"}])
+def test_what_no_flush_could_share_is_told_at_the_start(reference: wakeful.Reference, wrong: Any) -> None:
+    with pytest.raises(wakeful.DataError):
+        wakeful.Monitor(reference).start(**wrong, registry=None)

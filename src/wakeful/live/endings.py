@@ -1,7 +1,8 @@
 """The ends of a process: what has to be flushed before it exits, and what a forked child must not share.
 
 A normal exit and SIGTERM flush. Where nobody else catches SIGTERM, the process dies of it afterwards as it would
-have. Where a server does, it goes on serving for a while and may then die without Python's own exit (uvicorn
+have. Where a server does, it is flushed before the server's handler runs, which may end the process at once (a
+worker of Celery does). If it goes on serving for a while, it may then die without Python's own exit (uvicorn
 does), so from then on flushes follow each other closely. Children of ``multiprocessing`` (and of Celery's
 billiard) leave without Python's own exit, too.
 """
@@ -9,6 +10,7 @@ billiard) leave without Python's own exit, too.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
 import sys
@@ -28,12 +30,13 @@ class Ending(Protocol):
         """Flush and close."""
 
     def hurry(self) -> None:
-        """Flush as often as can be."""
+        """Flush now, and from now on as often as can be; never raises."""
 
     def forked(self) -> None:
         """Begin anew, in a child process."""
 
 
+_log = logging.getLogger("wakeful")
 _watching: weakref.WeakSet[Ending] = weakref.WeakSet()
 _hooked: set[str] = set()
 
@@ -69,6 +72,7 @@ def _catch_sigterm() -> None:
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one, such as to the whole process group, must not cut this short
     _stop_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
@@ -88,7 +92,10 @@ class _Hurry:
 
 def _stop_all() -> None:
     for one in list(_watching):
-        one.stop()
+        try:
+            one.stop()
+        except Exception as error:  # the others have to be flushed, and the process has to end
+            _log.warning("cannot be flushed at the end: %s: %s", type(error).__name__, error)
 
 
 def _fork_all() -> None:

@@ -18,6 +18,7 @@ from wakeful.live.observations import Observation, Time, size
 __all__ = ["Inbox"]
 
 _BYTES = 128 * 2**20  # of observations that wait
+_LARGE = 2048  # bytes of an outcome, of which only few may wait
 _FIRST = 16  # observations that may wait until their size is known
 _SAMPLE = 8  # of them whose size is looked at
 _TRUSTED = 1024  # that may wait after so many
@@ -41,14 +42,20 @@ class Inbox:
         self._serve = serve
         self._pending: deque[Observation] = deque()
         self._tables: deque[Batch] = deque()
+        self._rows = 0  # of these tables
         self._outcomes: deque[tuple[Any, Any, Time]] = deque()
         self._limit = min(capacity, _FIRST)
         self._is_final = False  # whether no more than that may wait, however small they are
         self._refused = self._none()
-        self._refusing = threading.RLock()  # SIGTERM may flush in the middle of a call that holds it
+        self._lock = threading.RLock()  # SIGTERM may flush in the middle of a call that holds it
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything is to be taken out."""
+        return bool(self._pending or self._tables or self._outcomes or any(self._refused.values()))
 
     @staticmethod
     def _none() -> dict[str, int]:
@@ -73,18 +80,23 @@ class Inbox:
 
     def observe_table(self, batches: Sequence[Batch]) -> None:
         """Put in a whole table that nobody will change; never raises, never waits. A large one needs an empty inbox."""
+        batches = [batch for batch in batches if len(batch)]
         rows = sum(map(len, batches))
-        waiting = sum(map(len, list(self._tables)))
-        if waiting and waiting + rows > self.capacity:
+        with self._lock:
+            is_full = self._rows > 0 and self._rows + rows > self.capacity
+            if not is_full:
+                self._rows += rows
+                self._tables.extend(batches)
+        if is_full:
             self.refuse("dropped_full", rows)
             return
-        self._tables.extend(batches)
         if not self.is_served:
             self._serve()
 
     def outcome(self, id: Any, label: Any, at: Time | None) -> None:
         """Put in one outcome; never raises, never waits."""
-        if len(self._outcomes) >= self.capacity:
+        waiting = len(self._outcomes)
+        if waiting >= self.capacity or (waiting >= _FIRST and size((id, label)) > _LARGE):
             self.refuse("outcomes_dropped")
             return
         self._outcomes.append((id, label, time.time() if at is None else at))
@@ -93,7 +105,7 @@ class Inbox:
 
     def refuse(self, why: str, number: int = 1) -> None:
         """Count what is not put in, by the name of its meter."""
-        with self._refusing:
+        with self._lock:
             self._refused[why] += number
         if not self.is_served:
             self._serve()
@@ -106,7 +118,8 @@ class Inbox:
         """
         waiting = len(self._pending)
         try:
-            sizes = [size(self._pending[-at - 1][0]) for at in range(min(_SAMPLE, waiting))]
+            some = [self._pending[-at - 1] for at in range(min(_SAMPLE, waiting))]
+            sizes = [size([*features.values(), *beside]) for features, *beside in some]
         except IndexError:  # another thread took them
             sizes = []
         if not sizes:
@@ -128,7 +141,10 @@ class Inbox:
     def take_tables(self) -> Iterator[Batch]:
         """Take out tables, one after the other."""
         while self._tables:
-            yield self._tables.popleft()
+            batch = self._tables.popleft()
+            with self._lock:
+                self._rows -= len(batch)
+            yield batch
 
     def take_outcomes(self) -> list[tuple[Any, Any, Time]]:
         """Take out the outcomes that wait now: id, label, when."""
@@ -136,6 +152,6 @@ class Inbox:
 
     def take_refused(self) -> dict[str, int]:
         """How many were not put in since the last time, by the name of their meter."""
-        with self._refusing:
+        with self._lock:
             refused, self._refused = self._refused, self._none()
         return refused

@@ -90,8 +90,9 @@ def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, paus
     batch = Courteous([one[0] for one in some], pause)
     for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3):
         said = [one[place] for one in some]
-        if name is not None and any(value is not None for value in said):
-            batch.put(name, said)
+        if name is None or all(value is None for value in said):
+            continue
+        batch.put(name, [one[0].get(name) if value is None else value for value, one in zip(said, some, strict=True)])
     if model.time is not None and not batch.has(model.time):
         batch.put(model.time, [_moment(one[4]) for one in some])
     if model.holdout is not None and holdout.share and not batch.has(model.holdout):
@@ -163,12 +164,12 @@ def _moment(at: Any) -> dt.datetime | None:
         return None
 
 
-def size(features: Mapping[str, Any]) -> int:
-    """Bytes of an observation, about; hostile ones count as large."""
+def size(values: Sequence[Any]) -> int:
+    """Bytes of some values, about; hostile ones count as large."""
     try:
-        if _HOLDING.isdisjoint(map(type, features.values())):
-            return sum(map(sys.getsizeof, features.values()))
-        return sum(_size(value, _DEPTH) for value in features.values())
+        if _HOLDING.isdisjoint(map(type, values)):
+            return sum(map(sys.getsizeof, values))
+        return sum(_size(value, _DEPTH) for value in values)
     except BaseException:
         return 2**20
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from wakeful.counting import Derivation, RowBatch, count
+from wakeful.counting import Batch, Derivation, count
 from wakeful.counts import Counts
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
@@ -22,6 +22,7 @@ from wakeful.live.inbox import Inbox
 from wakeful.live.observations import Observation, Outcome, Row, batch_of, logged, rows_of_table, seconds
 from wakeful.live.shared.meters import COUNTERS, GAUGES, identity
 from wakeful.live.shared.slots import Slot
+from wakeful.live.tables import merged
 from wakeful.reference import Reference
 
 __all__ = ["Journal", "Recorder", "Settings", "Watched"]
@@ -96,7 +97,7 @@ class Recorder:
         self.identity = identity(layout, settings.version)
         self._derived = watched.derived
         self._holdout = watched.holdout
-        self._known = None if watched.known is None else frozenset(watched.known)
+        self._known = None if watched.known is None else {*watched.known, layout.model.id, layout.model.time}
         self._told: set[str] = set()
         self._begin()
 
@@ -106,6 +107,7 @@ class Recorder:
         self._new = np.zeros(self.identity.counters)  # what no slot has yet
         self._starting = threading.RLock()  # SIGTERM may flush in the middle of it
         self._flushing = threading.Lock()
+        self._stopping = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._slot: Slot | None = None
@@ -176,16 +178,9 @@ class Recorder:
         for some in self.inbox.take(_CHUNK):
             self._meter("seen", len(some))
             self._count(some)
-        for batch in self.inbox.take_tables():
-            rows = len(batch)
-            self._meter("seen", rows)
-            try:
-                self._add(count(self.layout, batch, self._derived))
-                if self.settings.journal is not None:
-                    self._open_journal().write(rows_of_table(self.layout, batch))
-            except BaseException as error:
-                self._meter("dropped_error", rows)
-                self.complain("error", f"a table of {rows:,} rows could not be counted", error)
+        for batch in merged(self.inbox.take_tables()):
+            self._meter("seen", len(batch))
+            self._count_table(batch)
 
     def _pause(self) -> None:
         """Let other threads in, unless too much waits, or the process ends."""
@@ -207,24 +202,42 @@ class Recorder:
             return
         self._add(counts)
         try:
-            self._look_for_new(batch, some)
-            if self.settings.journal is not None:
-                self._open_journal().write(logged(self.layout, some, batch))
-        except BaseException as error:  # hostile names, or a log that cannot be opened: they are counted all the same
-            self._meter("log_lost", 0 if self.settings.journal is None else len(some))
+            new = self._new_names(batch)
+            self._meter("unexpected", sum(not new.isdisjoint(one[0]) for one in some) if new else 0)
+        except BaseException as error:  # hostile names
+            self.complain("unexpected", "columns could not be looked at", error)
+        self._log(len(some), lambda: logged(self.layout, some, batch))
+
+    def _count_table(self, batch: Batch) -> None:
+        try:
+            counts = count(self.layout, batch, self._derived)
+        except BaseException as error:
+            self._meter("dropped_error", len(batch))
+            self.complain("error", f"a table of {len(batch):,} rows could not be counted", error)
+            return
+        self._add(counts)
+        self._meter("unexpected", len(batch) if self._new_names(batch) else 0)
+        self._log(len(batch), lambda: rows_of_table(self.layout, batch))
+
+    def _log(self, number: int, rows: Callable[[], Sequence[Row]]) -> None:
+        """Log so many rows; where that cannot be, they are counted all the same."""
+        if self.settings.journal is None:
+            return
+        try:
+            self._open_journal().write(rows())
+        except BaseException as error:
+            self._meter("log_lost", number)
             self.complain("log", "observations could not be logged", error)
         batch.free(some)
 
-    def _look_for_new(self, batch: RowBatch, some: Sequence[Observation]) -> None:
-        """Count observations with columns that the reference does not know, and say the name of each once."""
+    def _new_names(self, batch: Batch) -> set[str]:
+        """Names of columns that the reference does not know; each is said once."""
         new = set() if self._known is None else batch.names - self._known
-        if not new:
-            return
-        self._meter("unexpected", sum(not new.isdisjoint(one[0]) for one in some))
         for name in sorted({_shown(one) for one in new} - self._told):
             if len(self._told) < _NEW_NAMES:
                 self._told.add(name)
                 _log.warning("%s: column %s is not in the reference; it is not counted.", self.identity.model, name)
+        return new
 
     def _add(self, counts: Counts) -> None:
         self._new[: self.layout.size] += counts.vector
@@ -267,7 +280,7 @@ class Recorder:
             if self._slot is None:
                 self._slot = Slot.claim(self.settings.folder, self.identity)
             self._slot.add(self._new, np.array([gauges[name] for name in GAUGES]))
-        except OSError as error:
+        except Exception as error:  # mostly OSError; whatever it is, what waits is kept and tried again
             self._meter("flush_failures", 1)
             self.complain("share", "counts cannot be shared for now", error)
             return
@@ -277,32 +290,47 @@ class Recorder:
     # The end ---------------------------------------------------------------------------------------------------
 
     def hurry(self) -> None:
-        """Flush as often as can be: the process is about to end."""
+        """Flush now, and from now on as often as can be: the process is about to end, maybe at once."""
         self._hurry = True
         self._wake.set()
+        try:
+            self.flush(_PATIENCE)
+        except Exception as error:
+            self.complain("error", "cannot flush", error)
 
     def stop(self) -> None:
         """Flush, close the log, and give the slot back; a new observation begins anew."""
-        self._stopped = True
-        self._wake.set()
+        if not self._stopping.acquire(timeout=_PATIENCE):
+            return  # somebody else stops it
         try:
+            self._stopped = True
+            self._wake.set()
             if self.flush(_PATIENCE):
                 self._close()
         finally:
             self._stopped = False
+            self._stopping.release()
+        if self.inbox.is_waiting and (self._thread is None or not self._thread.is_alive()):
+            self._thread = None  # what came meanwhile found nobody to serve it
+            self._start()
 
     def _close(self) -> None:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(_PATIENCE)
-        with self._flushing:
+        if not self._flushing.acquire(timeout=_PATIENCE):
+            return  # a derived column hangs, or a disk
+        try:
+            self.inbox.is_served = False
             if self._journal is not None:
                 self._journal.close(_PATIENCE)
                 self._share()
             if self._slot is not None:
                 self._slot.close()
             self._journal = self._slot = self._thread = None
-            self._logged, self.inbox.is_served = (0, 0), False
+            self._logged = (0, 0)
+        finally:
+            self._flushing.release()
 
     def forked(self) -> None:
         """Begin anew in a forked child: what waits, the slot and the log are the parent's."""

@@ -18,6 +18,7 @@ from wakeful.live.export.cardinality import asked
 from wakeful.live.export.exporter import Exporter, exporters, register, unregister
 from wakeful.live.recorder import Journal, Recorder, Settings, Watched
 from wakeful.live.shared.folder import default_folder
+from wakeful.live.shared.meters import identity
 from wakeful.reference import Reference
 
 __all__ = ["Options", "start", "start_quietly"]
@@ -53,6 +54,7 @@ def start(watched: Watched, comparisons: Collection[Comparison], options: Option
     if not isinstance(options.buffer, int) or options.buffer < 1:
         raise DataError(f"buffer must be a number of observations, at least 1, not {options.buffer!r}.")
     version = os.environ.get("WAKEFUL_VERSION", "") if options.version is None else str(options.version)
+    _ = identity(watched.reference.layout, version).header  # DataError where the version is too long for a slot
     folder = _folder(options.counts)
     journal = _journal(watched.reference, options.log, version)
     if options.registry is not None:
@@ -65,27 +67,39 @@ def start(watched: Watched, comparisons: Collection[Comparison], options: Option
 
 
 def start_quietly(watched: Watched, comparisons: Callable[[], Collection[Comparison]]) -> Recorder:
-    """The same with defaults, at the first observation; what is wrong is said, and left out."""
+    """The same with defaults, at the first observation; what is wrong is said, and left out. Never raises."""
+    name = watched.reference.model.name
+    for options in (Options(), Options(log="")):  # a log that cannot be is no reason to export nothing
+        try:
+            return start(watched, comparisons(), options)
+        except Exception as error:
+            _log.error("%s: %s. Call start() where the service is set up to see this there.", name, error)
+    return start(watched, (), Options(_private(), log="", version="", registry=None))
+
+
+def _private() -> str:
+    """A folder of this process alone; where not even that can be made, one where every flush fails, and says so."""
     try:
-        return start(watched, comparisons(), Options())
-    except Exception as error:
-        name = watched.reference.model.name
-        _log.error("%s: %s. Call start() where the service is set up to see this there.", name, error)
-        return start(watched, (), Options(counts=mkdtemp(prefix="wakeful-"), log="", registry=None))
+        return mkdtemp(prefix="wakeful-")
+    except OSError:
+        return os.devnull
 
 
 def _folder(counts: str | os.PathLike[str] | None) -> Path:
     """Where counts are shared, whatever the working directory becomes."""
     try:
-        return default_folder() if counts is None else Path(counts).absolute()
+        folder = Path(default_folder() if counts is None else counts).absolute()
     except OSError as error:
         raise DataError(f"counts cannot be shared: {error}") from error
+    if "\0" in str(folder):
+        raise DataError(f"counts={str(folder)!r} is no path: it has a null character. Name a folder.")
+    return folder
 
 
 def _export(exporter: Exporter, registry: CollectorRegistry) -> None:
-    """Register an exporter; one of the same model that was there before makes room."""
+    """Register an exporter; one that was there before and tells some of the same series makes room."""
     for known in exporters(registry):
-        if known.identity.model == exporter.identity.model:
+        if known.tells_with(exporter):
             unregister(known, registry)
     register(exporter, registry)
 

@@ -108,6 +108,12 @@ class Exporter:
         _add(metrics, "wakeful_build_info", "What judges it.", Labels(labels | built), 1.0)
         return iter(metrics.values())
 
+    def tells_with(self, other: Exporter) -> bool:
+        """Whether both tell of the same version, or of the versions in the same folder."""
+        mine, its = self.identity, other.identity
+        same_folder = (self.folder, mine.layout) == (other.folder, its.layout)
+        return mine.model == its.model and (same_folder or mine.version == its.version)
+
     def _labels(self, version: str) -> Labels:
         return Labels(model=self.identity.model, version=version)
 

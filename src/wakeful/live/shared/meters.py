@@ -21,7 +21,7 @@ class Meter(NamedTuple):
 _DROPPED = "wakeful_observations_dropped_total"
 _LOST = "Observations that were not counted."
 
-# These only grow; seen = counted + dropped_full + dropped_error + what still waits in the buffer.
+# These only grow; seen = counted + dropped_full + dropped_error + invalid.
 COUNTERS = {
     "seen": Meter("wakeful_observations_seen_total", "Observations handed over by the service."),
     "counted": Meter("wakeful_observations_counted_total", "Observations that were counted."),
