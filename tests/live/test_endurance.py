@@ -115,7 +115,7 @@ def memory() -> float:
 
 def test_the_size_of_an_observation_is_that_of_all_that_it_holds() -> None:
     text = "x" * 10_000
-    assert 10_000 < size({"a": text, "b": 1.0}) < 11_000
-    assert 30_000 < size({"a": [text + str(at) for at in range(3)]}) < 31_000
-    assert 10_000 < size({"a": {"b": {"c": [text]}}}) < 11_000
-    assert size({"a": np.zeros(10_000)[::2]}) >= 40_000
+    assert 10_000 < size([text, 1.0]) < 11_000
+    assert 30_000 < size([[text + str(at) for at in range(3)]]) < 31_000
+    assert 10_000 < size([{"b": {"c": [text]}}]) < 11_000
+    assert size([np.zeros(10_000)[::2]]) >= 40_000

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 import wakeful
+from wakeful.counts import Counts
 from wakeful.live.shared.meters import COUNTERS
 from wakeful.live.shared.slots import read
 
@@ -146,3 +148,27 @@ def test_two_versions_in_one_service_are_both_exported(traffic: Any, tmp_path: P
 def test_what_no_flush_could_share_is_told_at_the_start(reference: wakeful.Reference, wrong: Any) -> None:
     with pytest.raises(wakeful.DataError):
         wakeful.Monitor(reference).start(**wrong, registry=None)
+
+
+@pytest.mark.parametrize("frame", [dict, pd.DataFrame], ids=["columns", "pandas"])
+def test_the_holdout_of_a_table_is_that_of_its_rows(
+    frame: Any, traffic: Any, tmp_path: Path, reference: wakeful.Reference
+) -> None:
+    data = {**traffic(400), "case": [f"A{number}" for number in range(400)]}
+    del data["held"]
+    learnt = wakeful.learn({**traffic(2_000), "case": range(2_000)}, score="score", label="rejected", threshold=0.5,
+                           holdout="held", id="case", name="loans")  # fmt: skip
+    found = []
+    for name in "rows", "table":
+        monitor = wakeful.Monitor(learnt, holdout_share=0.3)
+        monitor.start(counts=tmp_path / name, registry=None)
+        if name == "table":
+            monitor.observe_batch(frame(data))
+        else:
+            for row in rows_of(data):
+                monitor.observe(row, score=row["score"], id=row["case"])
+        monitor.stop()
+        found.append(shared(monitor, tmp_path / name)[0])
+    assert np.array_equal(*found)
+    held = Counts(learnt.layout, found[1]).outcome(0)[2, 1].sum()
+    assert held > 0

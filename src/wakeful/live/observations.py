@@ -20,7 +20,18 @@ _HOLDING = frozenset({list, tuple, set, frozenset, dict, np.ndarray})
 _PART = 256  # observations that are let go of at once
 _DEPTH, _ELEMENTS = 3, 8  # so deep, and so many elements of each, are looked at for the size of a value
 
-__all__ = ["Observation", "Outcome", "Row", "Time", "batch_of", "logged", "rows_of_table", "seconds", "size"]
+__all__ = [
+    "Observation",
+    "Outcome",
+    "Row",
+    "Time",
+    "batch_of",
+    "held_out",
+    "logged",
+    "rows_of_table",
+    "seconds",
+    "size",
+]
 
 Time: TypeAlias = "float | dt.datetime"  # seconds since 1970, or a datetime
 Observation: TypeAlias = "tuple[dict[str, Any], Any, Any, Any, Time]"  # features, score, id, decision, when
@@ -100,6 +111,25 @@ def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, paus
         held = [bool(flag) and holdout.draws(one[2]) for flag, one in zip(flagged, some, strict=True)]
         batch.put(model.holdout, held)
     return batch
+
+
+def held_out(layout: Layout, batch: Batch, holdout: Holdout) -> Batch:
+    """A table with the column of the holdout, drawn from its flagged rows by their ids, where it can be and is not."""
+    model = layout.model
+    if model.holdout is None or model.id is None or not holdout.share:
+        return batch
+    if batch.has(model.holdout) or not batch.has(model.id):
+        return batch
+    ids = batch.values(model.id)
+    held = [bool(flag) and holdout.draws(id) for flag, id in zip(_flags(layout, batch), ids, strict=True)]
+    if isinstance(batch, RowBatch):
+        batch.put(model.holdout, held)
+        return batch
+    from wakeful.live.log.fitting import fit  # a table of Arrow: pyarrow is there
+    from wakeful.tables import ArrowBatch
+
+    assert isinstance(batch, ArrowBatch)
+    return ArrowBatch(batch.record_batch.append_column(model.holdout, fit("truth", held).array))
 
 
 def logged(layout: Layout, some: Sequence[Observation], batch: RowBatch) -> list[Row]:

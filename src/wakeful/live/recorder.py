@@ -19,7 +19,7 @@ from wakeful.counts import Counts
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
 from wakeful.live.inbox import Inbox
-from wakeful.live.observations import Observation, Outcome, Row, batch_of, logged, rows_of_table, seconds
+from wakeful.live.observations import Observation, Outcome, Row, batch_of, held_out, logged, rows_of_table, seconds
 from wakeful.live.shared.meters import COUNTERS, GAUGES, identity
 from wakeful.live.shared.slots import Slot
 from wakeful.live.tables import merged
@@ -207,9 +207,11 @@ class Recorder:
         except BaseException as error:  # hostile names
             self.complain("unexpected", "columns could not be looked at", error)
         self._log(len(some), lambda: logged(self.layout, some, batch))
+        batch.free(some)
 
     def _count_table(self, batch: Batch) -> None:
         try:
+            batch = held_out(self.layout, batch, self._holdout)
             counts = count(self.layout, batch, self._derived)
         except BaseException as error:
             self._meter("dropped_error", len(batch))
@@ -228,7 +230,6 @@ class Recorder:
         except BaseException as error:
             self._meter("log_lost", number)
             self.complain("log", "observations could not be logged", error)
-        batch.free(some)
 
     def _new_names(self, batch: Batch) -> set[str]:
         """Names of columns that the reference does not know; each is said once."""

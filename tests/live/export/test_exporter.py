@@ -113,7 +113,7 @@ def test_what_recorders_tell_of_themselves(counted: tuple[Exporter, Counts]):
 
     seen, done = (only(series, f"wakeful_observations_{name}_total")[""] for name in ("seen", "counted"))
     dropped = only(series, "wakeful_observations_dropped_total")
-    assert (seen, done, dropped) == (1620, 1600, {"buffer_full": 20, "error": 0})
+    assert (seen, done, dropped) == (1620, 1600, {"buffer_full": 20, "error": 0, "invalid": 0})
     assert only(series, "wakeful_buffer_rows") == {"": 6}
     assert only(series, "wakeful_buffer_capacity_rows") == {"": 200}
     assert only(series, "wakeful_last_flush_timestamp_seconds") == {"": 1_700_000_000}

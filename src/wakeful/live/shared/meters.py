@@ -27,7 +27,7 @@ COUNTERS = {
     "counted": Meter("wakeful_observations_counted_total", "Observations that were counted."),
     "dropped_full": Meter(_DROPPED, _LOST, "buffer_full"),
     "dropped_error": Meter(_DROPPED, _LOST, "error"),
-    "invalid": Meter("wakeful_observations_invalid_total", "Observations that were no mapping or no table at all."),
+    "invalid": Meter(_DROPPED, _LOST, "invalid"),
     "unexpected": Meter(
         "wakeful_observations_unexpected_total", "Observations with a column that the reference does not know."
     ),
