@@ -28,7 +28,8 @@ from wakeful.reference import Reference
 __all__ = ["Journal", "Recorder", "Settings", "Watched"]
 
 _CHUNK = 2048  # observations counted at once: so many that calls of numpy cost little, so few that none takes long
-_PAUSE = 0.0002  # s for the other threads of the service, before each column: a sleep of none would not let them in
+_STRETCH = 0.001  # s of counting, after which the other threads of the service go first
+_PAUSE = 0.0002  # s for them: a sleep of none would not let them in
 _TICK = 0.1  # s between looks at how large they are, while there is traffic
 _IDLE = 0.25  # s between looks whether there is any
 _HURRY = 0.01  # s between looks once the process is about to end
@@ -113,6 +114,7 @@ class Recorder:
         self._slot: Slot | None = None
         self._journal: Journal | None = None
         self._logged = (0, 0)
+        self._rested = 0.0
         self._hurry = self._stopped = False
         self._complained: set[str] = set()
 
@@ -183,9 +185,12 @@ class Recorder:
             self._count_table(batch)
 
     def _pause(self) -> None:
-        """Let other threads in, unless too much waits, or the process ends."""
+        """Let other threads in every millisecond, unless too much waits, or the process ends."""
+        if time.perf_counter() < self._rested + _STRETCH:
+            return
         if not self._stopped and not self._hurry and len(self.inbox) < self.settings.buffer // 2:
             time.sleep(_PAUSE)
+        self._rested = time.perf_counter()
 
     def _count(self, some: list[Observation]) -> None:
         """Count observations; those that cannot be counted are found by halving, and dropped."""
