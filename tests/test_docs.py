@@ -301,10 +301,22 @@ def shortened(given: str, shown: str) -> str:
     return text if "…" in kept and matches(text, given) else given
 
 
+def _demo() -> Any:
+    """The demo's module; its parts are forgotten again, as other folders have scripts of the same names."""
+    scripts = ROOT / "examples" / "loans"
+    sys.path.insert(0, str(scripts))
+    try:
+        return importlib.import_module("demo")
+    finally:
+        sys.path.remove(str(scripts))
+        for name, module in list(sys.modules.items()):
+            if Path(getattr(module, "__file__", None) or "").parent == scripts:
+                del sys.modules[name]
+
+
 def made_demo(folder: Path) -> Path:
     """The files that the demo makes, and the reference that it learns."""
-    sys.path.insert(0, str(ROOT / "examples" / "loans"))  # where the demo's parts import each other
-    story: Any = importlib.import_module("demo")
+    story: Any = _demo()
     training, reference, validation = story.split(story.applications(), parts=3)
     model = story.train(training)
     cents = validation.assign(income=100 * validation["income"])

@@ -573,7 +573,7 @@ def test_memory_does_not_grow_with_the_rows_of_a_parquet_file(tmp_path: Path):
     """Beyond the sample of 200,000 rows (twice that while it is drawn) and the batches on their way."""
     rng = np.random.default_rng(11)
     peaks = {}
-    for rows in (500_000, 2_000_000):
+    for rows in (1_000_000, 4_000_000):
         path = tmp_path / f"{rows}.parquet"
         schema = pa.schema([("x", "f8"), ("g", "string"), ("score", "f8"), ("label", "i8")])
         with pq.ParquetWriter(path, schema) as writer:
@@ -590,7 +590,7 @@ def test_memory_does_not_grow_with_the_rows_of_a_parquet_file(tmp_path: Path):
         peaks[rows] = json.loads(run.stdout)
     (small_rss, small_pool), (large_rss, large_pool) = peaks.values()
     assert large_pool < 1.5 * small_pool, peaks  # four times the rows
-    assert large_rss <= 1.5 * small_rss, peaks
+    assert large_rss <= 1.75 * small_rss, peaks  # batches wait where the cores are busy; all rows would double it
 
 
 # ---------------------------------------------------------------- what is refused

@@ -203,7 +203,7 @@ def test_outcomes_are_counted_where_the_bank_did_not_look(service: Running):
         ("error-code", "credit_lines", "below the range"),
         ("lost-field", "liquid_assets", "missing"),
         ("renamed-category", "property", "unseen in training"),
-        ("rounded", "price", "at 100,000"),
+        ("rounded", "price", "100,000"),
         ("swapped", "monthly_debt", "above the range"),
         ("text", "monthly_debt", "invalid"),
     ],
