@@ -611,3 +611,10 @@ def test_a_stream_that_breaks_off_is_told(frame: pd.DataFrame):
     schema = pa.Schema.from_pandas(frame, preserve_index=False)
     with pytest.raises(DataError, match="connection reset"):
         open_history(pa.RecordBatchReader.from_batches(schema, batches()))
+
+
+def test_a_query_is_sorted_since_a_join_gives_its_rows_in_any_order(tmp_path: Path):
+    times = pa.array(np.arange(10), pa.timestamp("us"))
+    pq.write_table(pa.table({"at": times}), tmp_path / "rows.parquet")
+    assert open_history(tmp_path / "rows.parquet").span("at").in_order
+    assert not open_history(f"SELECT * FROM '{tmp_path}/rows.parquet'").span("at").in_order

@@ -57,8 +57,8 @@ def open_history(data: object) -> History:
         connection = _connect()
         query = data.strip().rstrip(";")
         return History(
-            "the query", f"({query}\n) AS history", lambda sql: _run(connection.cursor(), "the query", sql), True
-        )
+            "the query", f"({query}\n) AS history", lambda sql: _run(connection.cursor(), "the query", sql)
+        )  # which gives its rows in another order each time, where it joins
     if data.startswith(_BUCKETS):
         return _from_bucket(data)
     return _from_files(data)

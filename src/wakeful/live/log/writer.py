@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Log", "LogWriter", "journal"]
 
 _BATCH = 4_096  # rows of a record batch: bounds what is held while they are converted
+_TRIES = 4  # to find a place for rows while folders come and go
 _MOST_WAITING = 200  # sealed segments of one process
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts to publish
 
@@ -192,7 +193,7 @@ class LogWriter:
 
         if self._closing.is_set() or self._is_full(table.kind):
             return False
-        for _ in range(2):
+        for _ in range(_TRIES):
             try:
                 if table.kind not in self._open:
                     mode = 0o700 if self._place.local is None else 0o777  # a temporary folder is everybody's
