@@ -617,4 +617,7 @@ def test_a_query_is_sorted_since_a_join_gives_its_rows_in_any_order(tmp_path: Pa
     times = pa.array(np.arange(10), pa.timestamp("us"))
     pq.write_table(pa.table({"at": times}), tmp_path / "rows.parquet")
     assert open_history(tmp_path / "rows.parquet").span("at").in_order
-    assert not open_history(f"SELECT * FROM '{tmp_path}/rows.parquet'").span("at").in_order
+    plain = f"SELECT * FROM '{tmp_path}/rows.parquet'"
+    assert open_history(plain).span("at").in_order
+    joined = f"{plain} AS a JOIN '{tmp_path}/rows.parquet' AS b USING (\"at\")"
+    assert not open_history(joined).span("at").in_order

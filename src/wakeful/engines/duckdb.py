@@ -35,6 +35,9 @@ _MEMORY = "1GB"
 _CSV = (".csv", ".csv.gz")
 _BUCKETS = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://", "file://")
 
+# A query that does one of these may give its rows in another order each time.
+_MIXING = re.compile(r"\b(join|union|intersect|except|group|distinct|from\s+[^\s,]+(\s+(as\s+)?\w+)?\s*,)", re.I)
+
 
 def open_history(data: object) -> History:
     """A history that DuckDB reads.
@@ -56,9 +59,9 @@ def open_history(data: object) -> History:
     if _is_query(data):
         connection = _connect()
         query = data.strip().rstrip(";")
-        return History(
-            "the query", f"({query}\n) AS history", lambda sql: _run(connection.cursor(), "the query", sql)
-        )  # which gives its rows in another order each time, where it joins
+        keeps_order = _MIXING.search(query) is None
+        run = partial(_query, connection)
+        return History("the query", f"({query}\n) AS history", run, keeps_order)
     if data.startswith(_BUCKETS):
         return _from_bucket(data)
     return _from_files(data)
@@ -108,6 +111,10 @@ def _local(file: Path) -> Stored:
 
 def _bucket_file(address: str, file: str) -> History:
     return _from_dataset(file, _dataset(address, file))
+
+
+def _query(connection: Any, sql: str) -> Any:
+    return _run(connection.cursor(), "the query", sql)
 
 
 def _is_query(data: str) -> bool:
