@@ -22,14 +22,20 @@ def duration(text: str) -> float:
 
 def rate(text: str) -> float:
     """How many per second of a rate such as ``20000/d``, ``5/s`` or ``3e6/30d``; raises DataError on anything else."""
+    count, period = _per(text, "is no rate. Write how many per time: 20000/d, 5/s, 300/15m.")
+    return count / duration("1" + period if period in _UNITS else period)
+
+
+def _per(text: str, otherwise: str) -> tuple[float, str]:
+    """A positive number and what stands behind its slash; a DataError that ends with ``otherwise`` on anything else."""
     number, slash, period = str(text).partition("/")
     try:
         count = float(number)
     except ValueError:
         count = math.nan
     if not slash or not count > 0 or math.isinf(count):
-        raise DataError(f"{text!r} is no rate. Write how many per time: 20000/d, 5/s, 300/15m.")
-    return count / duration("1" + period if period in _UNITS else period)
+        raise DataError(f"{text!r} {otherwise}")
+    return count, period
 
 
 class AlarmBudget(NamedTuple):
@@ -45,14 +51,8 @@ class AlarmBudget(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> AlarmBudget:
         """Read ``1/90d``: one false page in ninety days; raises DataError on anything else."""
-        pages, slash, period = str(text).partition("/")
-        try:
-            number = float(pages)
-        except ValueError:
-            number = math.nan
-        if not slash or not number > 0 or math.isinf(number):
-            raise DataError(f"{text!r} is no alarm budget. Write pages per period: 1/90d is one false page in 90 days.")
-        return cls(number, duration(period))
+        pages, period = _per(text, "is no alarm budget. Write pages per period: 1/90d is one false page in 90 days.")
+        return cls(pages, duration(period))
 
     def alpha(self, asserts: int, elements: int, window: float) -> float:
         """Error rate of one comparison.

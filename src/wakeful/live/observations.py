@@ -101,9 +101,12 @@ def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, paus
     batch = Courteous([one[0] for one in some], pause)
     for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3):
         said = [one[place] for one in some]
-        if name is None or all(value is None for value in said):
+        unsaid = [at for at, value in enumerate(said) if value is None]
+        if name is None or len(unsaid) == len(said):
             continue
-        batch.put(name, [one[0].get(name) if value is None else value for value, one in zip(said, some, strict=True)])
+        for at in unsaid:
+            said[at] = some[at][0].get(name)
+        batch.put(name, said)
     if model.time is not None and not batch.has(model.time):
         batch.put(model.time, [_moment(one[4]) for one in some])
     if model.holdout is not None and holdout.share and not batch.has(model.holdout):
