@@ -40,13 +40,15 @@ import wakeful
 from wakeful import cli, pytest_plugin, signals
 
 ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "examples" / "loans"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_demo(tmp_path_factory.mktemp("demo"))
+def demo(tmp_path_factory: pytest.TempPathFactory, scripts: Any) -> Path:
+    with scripts(DEMO) as load:
+        return made_demo(tmp_path_factory.mktemp("demo"), load("demo"))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
@@ -301,22 +303,8 @@ def shortened(given: str, shown: str) -> str:
     return text if "…" in kept and matches(text, given) else given
 
 
-def _demo() -> Any:
-    """The demo's module; its parts are forgotten again, as other folders have scripts of the same names."""
-    scripts = ROOT / "examples" / "loans"
-    sys.path.insert(0, str(scripts))
-    try:
-        return importlib.import_module("demo")
-    finally:
-        sys.path.remove(str(scripts))
-        for name, module in list(sys.modules.items()):
-            if Path(getattr(module, "__file__", None) or "").parent == scripts:
-                del sys.modules[name]
-
-
-def made_demo(folder: Path) -> Path:
-    """The files that the demo makes, and the reference that it learns."""
-    story: Any = _demo()
+def made_demo(folder: Path, story: Any) -> Path:
+    """The files that the demo makes, and the reference that it learns; ``story`` is its module."""
     training, reference, validation = story.split(story.applications(), parts=3)
     model = story.train(training)
     cents = validation.assign(income=100 * validation["income"])
@@ -349,7 +337,8 @@ def main() -> None:
     if sys.argv[1:] != ["--update"]:
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory() as name:
-        demo = made_demo(Path(name))
+        sys.path.insert(0, str(DEMO))  # where the demo's parts import each other
+        demo = made_demo(Path(name), importlib.import_module("demo"))
         for document in DOCUMENTS:
             update(document, demo)
 

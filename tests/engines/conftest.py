@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from adbc_driver_postgresql import dbapi
 
 PASSWORD = "geheim"
 
@@ -35,6 +36,13 @@ class Server(NamedTuple):
     @property
     def url(self) -> str:
         return f"postgresql://wakeful:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+
+    def run(self, *statements: str) -> None:
+        """Execute statements and commit them."""
+        with dbapi.connect(self.url) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            connection.commit()
 
     def control(self, *arguments: str) -> None:
         """Start or stop it; RuntimeError with its log where it does not."""

@@ -8,20 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from adbc_driver_postgresql import dbapi
 
 import wakeful
 from wakeful.counts import Counts
 from wakeful.outcomes import Join
 
 START = pd.Timestamp("2026-03-01", tz="UTC")
-
-
-def execute(server: Any, *statements: str) -> None:
-    with dbapi.connect(server.url) as connection, connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-        connection.commit()
 
 
 def test_outcomes_in_a_table_are_read_from_a_horizon_before_the_newest(server: Any, tmp_path: Path) -> None:
@@ -33,8 +25,7 @@ def test_outcomes_in_a_table_are_read_from_a_horizon_before_the_newest(server: A
         rows, score="score", label="defaulted", threshold=0.5, id="id", time="asked_at", name="loans"
     )
     rows.drop(columns="defaulted").to_parquet(tmp_path / "predictions.parquet")
-    execute(
-        server,
+    server.run(
         "CREATE TABLE told (id text, at timestamptz, defaulted numeric)",
         "INSERT INTO told SELECT 'a' || i, '2026-03-01T00:30:00Z'::timestamptz + i * interval '1 hour', i % 2 "
         "FROM generate_series(0, 79) AS i",
@@ -42,8 +33,7 @@ def test_outcomes_in_a_table_are_read_from_a_horizon_before_the_newest(server: A
     with Join(tmp_path / "state", reference.model, horizon="3d") as join:
         join.add_predictions(tmp_path / "predictions.parquet")
         assert join.add_outcomes(f"{server.url}#told")[1:3] == (80, 80)
-        execute(
-            server,
+        server.run(
             "INSERT INTO told VALUES ('a90', '2026-03-04T22:00:00Z', 0), ('a91', '2026-03-04T22:00:00Z', NULL), "
             "('a0', '2026-03-02T22:00:00Z', 1)",
         )
@@ -57,4 +47,4 @@ def test_outcomes_in_a_table_are_read_from_a_horizon_before_the_newest(server: A
     rows.loc[0, "defaulted"] = 1
     assert sum(tiles, Counts.zero(reference.layout)) == wakeful.Monitor(reference).count(rows)
     assert (health.joined, health.corrections) == (81, 1)
-    execute(server, "DROP TABLE told")
+    server.run("DROP TABLE told")

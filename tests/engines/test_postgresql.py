@@ -24,13 +24,6 @@ from wakeful.replay import open_history
 DAY = pd.Timestamp("2024-03-30", tz="UTC")
 
 
-def run(server: Any, *statements: str) -> None:
-    with dbapi.connect(server.url) as connection, connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-        connection.commit()
-
-
 @pytest.fixture(scope="module")
 def rows(traffic: Any) -> pd.DataFrame:
     """Four days in no order; every kind of column, and holes in all of them but the score."""
@@ -72,8 +65,7 @@ def table(server: Any, rows: pd.DataFrame) -> Iterator[str]:
     with dbapi.connect(server.url) as connection, connection.cursor() as cursor:
         cursor.adbc_ingest("loans", pa.Table.from_pandas(rows, preserve_index=False), mode="create")
         connection.commit()
-    run(
-        server,
+    server.run(
         "ALTER TABLE loans ALTER COLUMN amount TYPE numeric(10, 2)",
         "CREATE TYPE town AS ENUM ('Berlin', 'Hamburg', 'Köln')",
         "CREATE SCHEMA archive",
@@ -198,8 +190,7 @@ def test_a_server_that_is_gone_is_told(server: Any, table: str, monitor: wakeful
 
 def test_a_connection_that_breaks_keeps_the_windows_before(server: Any, monitor: wakeful.Monitor):
     """The server stops at one row, with most of the others sent, and its connection is cut there."""
-    run(
-        server,
+    server.run(
         "CREATE TABLE long AS SELECT i, timestamptz '2024-01-01Z' + i * interval '1 minute' AS at, "
         "repeat('x', 300) AS city, 0.5::float8 AS score FROM generate_series(1, 90000) i",
         "CREATE INDEX ON long (at)",

@@ -12,14 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from watched import Watched
 
 import wakeful
-from wakeful.live.shared.meters import COUNTERS
-from wakeful.live.shared.slots import read
 
 PROGRAMS = Path(__file__).parent / "programs"
 KILLS = 100
@@ -39,25 +37,11 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Shared:
+class Shared(Watched):
     """What the workers of a service share."""
 
     def __init__(self, reference: Path | wakeful.Reference, folder: Path) -> None:
-        self.monitor = wakeful.Monitor(reference)
-        self.folder = folder
-        self.monitor.start(counts=folder, registry=None, flush=0.02)
-        recorder = self.monitor._recorder
-        assert recorder is not None
-        self.recorder = recorder
-
-    @property
-    def counters(self) -> Any:
-        readings = read(self.folder, self.recorder.identity).readings
-        return sum((one.counters for one in readings), np.zeros(self.recorder.identity.counters))
-
-    @property
-    def meters(self) -> dict[str, float]:
-        return dict(zip(COUNTERS, self.counters[-len(COUNTERS) :].tolist(), strict=True))
+        super().__init__(wakeful.Monitor(reference), folder, flush=0.02)
 
     def of_worker(self, worker: int) -> float:
         layout, name = self.recorder.layout, f"worker{worker // WORKERS}"

@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from watched import Watched
 
 import wakeful
-from wakeful.live.shared.meters import COUNTERS
-from wakeful.live.shared.slots import read
 
 VALUES = 1_000_000
 
@@ -50,25 +49,11 @@ class Drawn:
         return int(self._data.draw(st.integers(0, most)))
 
 
-class Watched:
-    """A service that is watched, and what it shares."""
+class Service(Watched):
+    """A service that is handed whatever there is."""
 
     def __init__(self, reference: wakeful.Reference, folder: Path) -> None:
-        self.folder = folder
-        self.monitor = wakeful.Monitor(reference, holdout_share=0.2)
-        self.monitor.start(counts=folder, registry=None)
-        recorder = self.monitor._recorder
-        assert recorder is not None
-        self.recorder = recorder
-
-    @property
-    def counters(self) -> Any:
-        readings = read(self.folder, self.recorder.identity).readings
-        return sum((one.counters for one in readings), np.zeros(self.recorder.identity.counters))
-
-    @property
-    def meters(self) -> dict[str, float]:
-        return dict(zip(COUNTERS, self.counters[-len(COUNTERS) :].tolist(), strict=True))
+        super().__init__(wakeful.Monitor(reference, holdout_share=0.2), folder)
 
     def must_be_well(self) -> None:
         """Everything is accounted for, and healthy rows are counted as if nothing had been."""
@@ -96,8 +81,8 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.fixture
-def watched(reference: wakeful.Reference, tmp_path: Path) -> Iterator[Watched]:
-    made = Watched(reference, tmp_path / "counts")
+def watched(reference: wakeful.Reference, tmp_path: Path) -> Iterator[Service]:
+    made = Service(reference, tmp_path / "counts")
     yield made
     made.monitor.stop()
 
@@ -116,7 +101,7 @@ def hand_over(monitor: wakeful.Monitor, source: hostile.Source) -> int:
     return 0
 
 
-def test_a_million_hostile_values_raise_nothing_and_are_accounted_for(watched: Watched) -> None:
+def test_a_million_hostile_values_raise_nothing_and_are_accounted_for(watched: Service) -> None:
     source = Seeded(1)
     observed = calls = 0
     while source.values < VALUES:
@@ -132,7 +117,7 @@ def test_a_million_hostile_values_raise_nothing_and_are_accounted_for(watched: W
 @settings(max_examples=150)
 @given(data=st.data())
 def test_no_hostile_row_raises_anything(reference: wakeful.Reference, tmp_path_factory: Any, data: Any) -> None:
-    watched = Watched(reference, tmp_path_factory.mktemp("counts"))
+    watched = Service(reference, tmp_path_factory.mktemp("counts"))
     try:
         for _ in range(data.draw(st.integers(1, 20))):
             hand_over(watched.monitor, Drawn(data))
@@ -141,7 +126,7 @@ def test_no_hostile_row_raises_anything(reference: wakeful.Reference, tmp_path_f
         watched.monitor.stop()
 
 
-def test_hostile_batches_raise_nothing_and_are_accounted_for(watched: Watched) -> None:
+def test_hostile_batches_raise_nothing_and_are_accounted_for(watched: Service) -> None:
     source = Seeded(2)
     for _ in range(3_000):
         score = hostile.value(source) if source.number(1) else None
@@ -151,7 +136,7 @@ def test_hostile_batches_raise_nothing_and_are_accounted_for(watched: Watched) -
 
 
 def test_a_new_a_missing_and_a_changed_column_are_counted_and_told_once(
-    watched: Watched, caplog: pytest.LogCaptureFixture
+    watched: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "wakeful")
     for _ in range(5):
