@@ -1,0 +1,1 @@
+"""What checks become for the tools that a team runs already: rules, routes and dashboards."""
