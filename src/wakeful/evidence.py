@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from wakeful.arithmetic import choose, hypot, maximum, minimum, number, sqrt
 from wakeful.bins import Floats
 from wakeful.bounds import least, least_usual, pair_moments, repeat_bounds, share_bounds, student, z_of
 
@@ -85,10 +86,10 @@ class Share(NamedTuple):
         if not self.whole > 0:
             return NOTHING
         n = self.whole if self.n is None else self.n
-        value = float(self.part / self.whole)
+        value = number(self.part / self.whole)
         low, high = share_bounds(value * n, n, alpha, rho)
-        noise = math.sqrt(2 / math.pi * value * (1 - value) * (1 / n + rho))
-        return Estimate(value, min(low, value), max(high, value), float(n), noise)
+        noise = sqrt(2 / math.pi * value * (1 - value) * (1 / n + rho))
+        return Estimate(value, minimum(low, value), maximum(high, value), number(n), noise)
 
 
 class Average(NamedTuple):
@@ -107,11 +108,11 @@ class Average(NamedTuple):
     def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
         """The mean with its bounds; ``variance`` is that of a single value."""
         if not self.n > 2:
-            return NOTHING if not self.n else Estimate(float(self.value), -math.inf, math.inf, float(self.n))
-        error = math.sqrt(max(0.0, self.variance) * (1.0 / self.n + rho))
+            return NOTHING if not self.n > 0 else Estimate(number(self.value), -math.inf, math.inf, number(self.n))
+        error = sqrt(maximum(0.0, self.variance) * (1.0 / self.n + rho))
         reach = student(alpha, self.n - 1) * error
-        value = float(self.value)
-        return Estimate(value, value - reach, value + reach, float(self.n), math.sqrt(2 / math.pi) * error)
+        value = number(self.value)
+        return Estimate(value, value - reach, value + reach, number(self.n), math.sqrt(2 / math.pi) * error)
 
 
 class Distance(NamedTuple):
@@ -139,9 +140,10 @@ class Distance(NamedTuple):
         if not (self.n > 0 and self.m > 0):
             return NOTHING
         unit = 1 / self.n + 1 / self.m + rho
-        noise, reach = self.spread * math.sqrt(unit), self.step * math.sqrt(math.log(1 / alpha) / 2 * unit)
-        value = float(self.value)
-        return Estimate(value, max(0.0, value - noise - reach), min(value + reach, self.step), float(self.n), noise)
+        noise, reach = self.spread * sqrt(unit), self.step * sqrt(math.log(1 / alpha) / 2 * unit)
+        value = number(self.value)
+        low, high = maximum(0.0, value - noise - reach), minimum(value + reach, self.step)
+        return Estimate(value, low, high, number(self.n), noise)
 
 
 class Divergence(NamedTuple):
@@ -164,16 +166,15 @@ class Divergence(NamedTuple):
         if not (self.n > 0 and self.m > 0):
             return NOTHING
         unit = 1 / self.n + 1 / self.m + rho
-        scale, freedom, z = self.scale * unit, max(1, self.bins - 1), z_of(alpha)
-        value = float(self.value)
+        scale, freedom, z = self.scale * unit, maximum(1, self.bins - 1), z_of(alpha)
+        value = number(self.value)
         noise = scale * freedom
-        root = math.sqrt(value / scale)
-        extra = z * math.sqrt(max(0.0, self.variance) * unit)
-        low = max(0.0, scale * (max(0.0, root - z) ** 2 - freedom))
-        high = scale * ((root + z) ** 2 - min(freedom, (root + z) ** 2))
-        return Estimate(
-            value, max(0.0, min(low, value - noise - extra)), max(high, value + extra), float(self.n), noise
-        )
+        root = sqrt(value / scale)
+        extra = z * sqrt(maximum(0.0, self.variance) * unit)
+        low = maximum(0.0, scale * (maximum(0.0, root - z) ** 2 - freedom))
+        high = scale * ((root + z) ** 2 - minimum(freedom, (root + z) ** 2))
+        low, high = maximum(0.0, minimum(low, value - noise - extra)), maximum(high, value + extra)
+        return Estimate(value, low, high, number(self.n), noise)
 
 
 class Quantile(NamedTuple):
@@ -268,18 +269,18 @@ class Combined(NamedTuple):
         found = [part.estimate(alpha, rho) for part in self.parts]
         values = [one.value for one in found]
         value = self.formula(*values)
-        if math.isnan(value):
+        if not value == value:  # NaN
             return NOTHING
 
-        def moves(at: int, *ends: float) -> list[float]:
-            moved = [self.formula(*values[:at], end, *values[at + 1 :]) - value for end in ends]
-            return [0.0 if math.isnan(move) else move for move in moved]
+        def move(at: int, end: float) -> float:
+            moved = self.formula(*values[:at], end, *values[at + 1 :]) - value
+            return choose(moved == moved, lambda: moved, lambda: 0.0)
 
-        sides = [moves(at, one.low, one.high) for at, one in enumerate(found)]
-        below = math.hypot(*(min(0.0, *pair) for pair in sides))
-        above = math.hypot(*(max(0.0, *pair) for pair in sides))
-        noise = math.hypot(*(moves(at, one.value + one.noise)[0] for at, one in enumerate(found)))
-        return Estimate(value, value - below, value + above, float(self.n), noise)
+        sides = [(move(at, one.low), move(at, one.high)) for at, one in enumerate(found)]
+        below = hypot(*(-minimum(0.0, minimum(*pair)) for pair in sides))
+        above = hypot(*(maximum(0.0, maximum(*pair)) for pair in sides))
+        noise = hypot(*(abs(move(at, one.value + one.noise)) for at, one in enumerate(found)))
+        return Estimate(value, value - below, value + above, number(self.n), noise)
 
 
 class Exact(NamedTuple):
@@ -290,7 +291,8 @@ class Exact(NamedTuple):
 
     def estimate(self, alpha: float, rho: float = 0.0) -> Estimate:
         """The number itself."""
-        return Estimate(float(self.value), float(self.value), float(self.value), float(self.n))
+        value = number(self.value)
+        return Estimate(value, value, value, number(self.n))
 
 
 _CHANCE = 0.05
