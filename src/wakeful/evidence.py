@@ -155,7 +155,7 @@ class Divergence(NamedTuple):
     """
 
     value: float
-    bins: int
+    bins: float
     scale: float
     variance: float
     n: float
@@ -269,7 +269,7 @@ class Combined(NamedTuple):
         found = [part.estimate(alpha, rho) for part in self.parts]
         values = [one.value for one in found]
         value = self.formula(*values)
-        if not value == value:  # NaN
+        if value != value:  # NaN
             return NOTHING
 
         def move(at: int, end: float) -> float:

@@ -15,7 +15,6 @@ from wakeful.counts import Counts, Slice
 from wakeful.reference import Dispersion, Reference
 from wakeful.signals.distances import total_variation
 from wakeful.signals.faults import allowed_share, lost, surges
-from wakeful.signals.shares import unseen_rows
 from wakeful.views import ColumnCounts, column_counts
 
 __all__ = ["Cause", "explain"]
@@ -217,7 +216,7 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion
             span = f"{format_number(live.bins.low)}, the only value seen in training"
         for at, word in ((0, "below"), (-1, "above")):
             simple.append((float(live.values[at]), 0.0, f"{_percent(live.values[at] / rows)} {word} {span}"))
-        new = unseen_rows(live, expected)
+        new = live.within(expected.not_shown)
         simple.append((new, 0.0, f"{_percent(new / rows)} between the values that training had"))
         finer = f"have more decimals than in training ({live.bins.decimals})"
         if live.bins.decimals == 0:
@@ -226,7 +225,7 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion
         if excess > 0:
             yield _Finding(excess, f"{_percent(live.off_grid / rows)} {finer}")
     else:
-        new = unseen_rows(live, expected)
+        new = live.within(expected.not_shown)
         simple.append((new, live.bins.new_share * known, f"{_percent(new / rows)} unseen in training"))
     for part, reference_part, text in simple:
         excess = beyond(part, reference_part, dispersion.missing if part == live.missing else 0.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeful.bins import Bins, Floats, NumericBins
+from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.caching import cached_property
 from wakeful.counts import SUM_UNIT, Counts
 from wakeful.errors import SignalError
@@ -22,6 +22,8 @@ __all__ = [
     "column_counts",
     "outcomes",
 ]
+
+_DISCRETE = 0.95  # share of the rows on single values from which on a column is no continuous one
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +81,51 @@ class ColumnCounts:
             raise SignalError(f"{self.name!r} is {self.kind}: it has no numbers to calculate with.")
         return self.bins
 
-    def grouped(self, groups: Floats) -> Floats:
+    @property
+    def outside(self) -> NDArray[np.bool_]:
+        """Whether a bin of numbers lies below or above all that training showed, shape (bins,)."""
+        self.numeric  # noqa: B018  # raises where there are none
+        return np.isin(np.arange(len(self.values)), (0, len(self.values) - 1))
+
+    @property
+    def not_shown(self) -> NDArray[np.bool_]:
+        """As a reference: whether a bin holds values that training did not show, shape (bins,).
+
+        Of categories the last one does. Numbers that are nearly all among a few single values leave gaps; those
+        outside of their range are another matter.
+        """
+        if isinstance(self.bins, CategoryBins):
+            return np.isin(np.arange(len(self.values)), len(self.values) - 1)
+        if self.values[self.bins.is_single].sum() < _DISCRETE * self.n:  # room for more, between those of a sample
+            return np.zeros(len(self.values), dtype=bool)
+        found: NDArray[np.bool_] = ~self.seen & ~self.outside
+        return found
+
+    def within(self, bins: NDArray[np.bool_]) -> float:
+        """Rows in some of the bins."""
+        return float(self.values[bins].sum())
+
+    @property
+    def expected(self) -> ColumnCounts:
+        """As a reference: with the unseen rows to expect, taken from rare categories, of which it has too many."""
+        bins, rows = self.bins, self.values.copy()
+        if not isinstance(bins, CategoryBins) or not bins.new_share:
+            return self
+        new = bins.new_share * self.n
+        rows *= 1.0 if rows[-2] >= new else 1.0 - bins.new_share
+        rows[-2:] += (-new, new) if rows[-2] >= new else (0.0, new)
+        return replace(self, values=rows)
+
+    def groups(self, wanted: int) -> Ints:
+        """As a reference: the group of each bin, of about so many: neighbours of about equal mass; shape (bins,)."""
+        if len(self.values) <= wanted:
+            return np.arange(len(self.values))
+        mass = np.cumsum(self.values) - self.values / 2
+        return np.minimum(np.floor(wanted * mass / max(self.n, 1)), wanted - 1).astype(np.intp)
+
+    def grouped(self, groups: Ints) -> Floats:
         """Rows per group of neighbouring bins, shape (number of groups,)."""
-        return np.bincount(groups.astype(np.intp), self.values).astype(float)
+        return np.bincount(groups, self.values).astype(float)
 
     def nudged(self, share: float) -> Iterator[tuple[float, ColumnCounts]]:
         """For every non-empty bin: its rows, and these counts with that bin grown by ``share``."""

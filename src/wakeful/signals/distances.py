@@ -8,54 +8,37 @@ categories that it showed once let expect (Good 1953).
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 
 import numpy as np
 
-from wakeful.bins import CategoryBins, Floats
+from wakeful.arithmetic import maximum, minimum, number
+from wakeful.bins import Floats
 from wakeful.evidence import Distance, Divergence
 from wakeful.signals.signal import signal
 from wakeful.views import ColumnCounts
 
-__all__ = ["d1", "jensen_shannon", "ks", "linf", "noise_of", "psi", "total_variation", "wasserstein"]
+__all__ = ["LEVELS", "d1", "jensen_shannon", "ks", "linf", "noise_of", "psi", "total_variation", "wasserstein"]
 
-_LEVELS = ((400, 5), (1_000, 10))  # below so many rows, so many bins
+LEVELS = ((400, 5), (1_000, 10))  # below so many rows, so many bins
 
 
 def shares(live: ColumnCounts, reference: ColumnCounts) -> tuple[Floats, Floats]:
     """Live and reference share per bin, neighbours merged where rows are few; both shape (k,)."""
-    if live is not reference:
-        reference = _with_new_categories(reference)
-    q, p = live.values, reference.values
-    rows = min(live.n, reference.n) if reference.n else live.n
-    for below, wanted in _LEVELS:
-        if rows < below and len(p) > wanted:
-            groups = _groups(reference, wanted)
-            q, p = live.grouped(groups), reference.grouped(groups)
+    expected = reference if live is reference else reference.expected
+    q, p = live.values, expected.values
+    rows = minimum(live.n, reference.n) if reference.n > 0 else live.n
+    for below, wanted in LEVELS:
+        if rows < below:
+            groups = expected.groups(wanted)
+            q, p = live.grouped(groups), expected.grouped(groups)
             break
     return q / q.sum(), p / p.sum()
 
 
-def _with_new_categories(reference: ColumnCounts) -> ColumnCounts:
-    """The reference with the unseen rows to expect, taken from rare categories, of which it has too many."""
-    bins, rows = reference.bins, reference.values.copy()
-    if not isinstance(bins, CategoryBins) or not bins.new_share:
-        return reference
-    new = bins.new_share * reference.n
-    rows *= 1.0 if rows[-2] >= new else 1.0 - bins.new_share
-    rows[-2:] += (-new, new) if rows[-2] >= new else (0.0, new)
-    return replace(reference, values=rows)
-
-
-def _groups(reference: ColumnCounts, wanted: int) -> Floats:
-    """Number of the group of each bin: neighbours of about equal reference mass."""
-    mass = np.cumsum(reference.values) - reference.values / 2
-    return np.minimum(np.floor(wanted * mass / max(reference.n, 1)), wanted - 1)
-
-
 def noise_of(p: Floats) -> float:
     """Mean of d1 without change, in units of sqrt(1/n + 1/m): sum of sqrt(2 p (1-p) / pi)."""
-    return float(np.sqrt(2 * p * (1 - p) / np.pi).sum())
+    return number(np.sqrt(2 * p * (1 - p) / np.pi).sum())
 
 
 @signal
@@ -79,8 +62,8 @@ def total_variation(live: ColumnCounts, reference: ColumnCounts) -> Distance:
 def linf(live: ColumnCounts, reference: ColumnCounts) -> Distance:
     """Largest |p - q| of any bin, in [0, 1] (Breck et al. 2019)."""
     q, p = shares(live, reference)
-    spread = np.sqrt(2 * np.log(2 * len(p)) * (p * (1 - p)).max())
-    return Distance(np.abs(q - p).max(), min(spread, noise_of(p) / 2), 1.0, live.n, reference.n)
+    spread = np.sqrt(2 * np.log(2 * p.size) * (p * (1 - p)).max())
+    return Distance(np.abs(q - p).max(), minimum(spread, noise_of(p) / 2), 1.0, live.n, reference.n)
 
 
 @signal
@@ -93,13 +76,13 @@ def psi(live: ColumnCounts, reference: ColumnCounts) -> Divergence:
     limit means nothing at low traffic.
     """
     q, p = shares(live, reference)
-    used, bins = (q > 0) | (p > 0), int((p > 0).sum())
-    q = (q * live.n + 0.5) / (live.n + 0.5 * len(q))
-    p = (p + 1e-4) / (1 + 1e-4 * len(p))
+    used, bins = (q > 0) | (p > 0), number((p > 0).sum())
+    q = (q * live.n + 0.5) / (live.n + 0.5 * q.size)
+    p = (p + 1e-4) / (1 + 1e-4 * p.size)
     ratio = np.where(used, np.log(q / p), 0.0)
     slope = np.where(used, ratio + 1 - p / q, 0.0)
     variance = (q * slope**2).sum() - (q * slope).sum() ** 2
-    return Divergence(float(((q - p) * ratio).sum()), bins, 1.0, float(variance), live.n, reference.n)
+    return Divergence(number(((q - p) * ratio).sum()), bins, 1.0, number(variance), live.n, reference.n)
 
 
 @signal
@@ -109,9 +92,10 @@ def jensen_shannon(live: ColumnCounts, reference: ColumnCounts) -> Divergence:
     middle = (p + q) / 2
     from_p = np.where(p > 0, p * np.log2(np.where(p > 0, p, 1) / np.where(p > 0, middle, 1)), 0.0)
     slope = np.where(q > 0, np.log2(np.where(q > 0, q, 1) / np.where(q > 0, middle, 1)), 0.0)
-    value = max(0.0, float((from_p.sum() + (q * slope).sum()) / 2))
+    value = maximum(0.0, number((from_p.sum() + (q * slope).sum()) / 2))
     variance = ((q * slope**2).sum() - (q * slope).sum() ** 2) / 4
-    return Divergence(value, int((p > 0).sum()), 1 / (8 * np.log(2)), float(variance), live.n, reference.n)
+    bins = number((p > 0).sum())
+    return Divergence(value, bins, 1 / (8 * math.log(2)), number(variance), live.n, reference.n)
 
 
 @signal(kinds=("numeric",))

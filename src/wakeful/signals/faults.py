@@ -13,7 +13,6 @@ import numpy as np
 
 from wakeful.bins import CategoryBins, Floats, NumericBins
 from wakeful.evidence import Lost, Worst
-from wakeful.signals.shares import unseen_rows
 from wakeful.signals.signal import signal
 from wakeful.views import ColumnCounts
 
@@ -112,7 +111,7 @@ def fault(live: ColumnCounts, reference: ColumnCounts) -> Worst:
     present = live.n / live.rows if live.rows else 0.0
     new = reference.bins.new_share if isinstance(reference.bins, CategoryBins) else 0.0
     outside = 0.0 if isinstance(live.bins, CategoryBins) else float(live.values[0] + live.values[-1])
-    parts = np.array([live.missing, live.invalid, unseen_rows(live, reference), outside])
+    parts = np.array([live.missing, live.invalid, live.within(reference.not_shown), outside])
     usual = np.array([reference.missing / rows, reference.invalid / rows, new, 0.0])
     allowed = allowed_share(usual + 1 / (rows + 2), 3.0)
     return Worst(

@@ -12,9 +12,7 @@ from wakeful.evidence import Share
 from wakeful.signals.signal import signal
 from wakeful.views import ColumnCounts
 
-__all__ = ["invalid", "missing", "off_grid", "out_of_range", "share", "unseen", "unseen_rows"]
-
-_DISCRETE = 0.95  # share of the rows on single values from which on a column is no continuous one
+__all__ = ["invalid", "missing", "off_grid", "out_of_range", "share", "unseen"]
 
 
 @signal(dispersion="missing")
@@ -39,22 +37,13 @@ def unseen(live: ColumnCounts, reference: ColumnCounts) -> Share:
     """
     if live is reference and isinstance(live.bins, CategoryBins):
         return Share(live.bins.new_share * live.n, live.n)
-    return Share(unseen_rows(live, reference), live.n)
-
-
-def unseen_rows(live: ColumnCounts, reference: ColumnCounts) -> float:
-    """Rows with a value that training did not show."""
-    if isinstance(live.bins, CategoryBins):
-        return float(live.values[-1])
-    if reference.values[reference.bins.is_single].sum() < _DISCRETE * reference.n:
-        return 0.0  # between the values of a small sample there is room for more
-    return float(live.values[1:-1][~reference.seen[1:-1]].sum())
+    return Share(live.within(reference.not_shown), live.n)
 
 
 @signal(kinds=("numeric",), dispersion="none")
 def out_of_range(live: ColumnCounts) -> Share:
     """Share of rows below the smallest or above the largest value seen in training."""
-    return Share(live.values[0] + live.values[-1], live.n)
+    return Share(live.within(live.outside), live.n)
 
 
 @signal(kinds=("numeric",), dispersion="none")
