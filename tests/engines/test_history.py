@@ -358,8 +358,12 @@ def test_windows_of_dates_and_clocks_without_zone(
     same(found, {pd.Timestamp(day, tz=BERLIN).isoformat(): counts for day, counts in days.items()})
 
 
+@pytest.mark.parametrize("unit", ["us", "ns"])
 @pytest.mark.parametrize("aware", [True, False])
-def test_limits_of_time_cut_exactly(aware: bool, frame: pd.DataFrame, monitor: wakeful.Monitor, tmp_path: Path):
+def test_limits_of_time_cut_exactly(
+    aware: bool, unit: str, frame: pd.DataFrame, monitor: wakeful.Monitor, tmp_path: Path
+):
+    frame = frame.assign(at=frame["at"].dt.as_unit(unit))
     if not aware:
         frame = frame.assign(at=frame["at"].dt.tz_localize(None))
     frame.to_parquet(tmp_path / "rows.parquet")

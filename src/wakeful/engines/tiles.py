@@ -65,8 +65,7 @@ def tiles_of_time(
         DataError: the column holds no times, or reading fails.
     """
     kind = must_hold_times(history, time)
-    aware = pa.types.is_timestamp(kind) and kind.tz is not None
-    limits = [None if one is None else _literal(one, every, aware) for one in (since, until)]
+    limits = [None if one is None else _literal(one, every, kind) for one in (since, until)]
     batches = history.rows(question.columns, time, span, *limits)
     yield from _tiles(batches, lambda batch: every.starts(batch.column(batch.schema.get_field_index(time))), question)
 
@@ -95,10 +94,11 @@ def tiles_of_column(history: History, question: Question, column: str, span: Spa
     yield from _tiles(history.rows(question.columns, column, span), keys, question)
 
 
-def _literal(moment: dt.datetime, every: Every, aware: bool) -> str:
-    """A moment in SQL, for a column with or without a time zone."""
-    if aware:
-        return f"CAST({text(moment.isoformat())} AS TIMESTAMP WITH TIME ZONE)"
+def _literal(moment: dt.datetime, every: Every, kind: Any) -> str:
+    """A moment in SQL, for a column of a type, which may have a time zone."""
+    if pa.types.is_timestamp(kind) and kind.tz is not None:  # DuckDB compares nanoseconds with their like only
+        zoned = "TIMESTAMPTZ_NS" if kind.unit == "ns" else "TIMESTAMP WITH TIME ZONE"
+        return f"CAST({text(moment.isoformat())} AS {zoned})"
     return f"CAST({text(moment.astimezone(every.zone).replace(tzinfo=None).isoformat())} AS TIMESTAMP)"
 
 
