@@ -549,7 +549,7 @@ def test_data_that_cannot_be_read_are_told(learnt: Path, history: History):
     assert refused(learnt, "SELECT * FROM 'no.parquet'", *every).startswith("cannot read the query: ")
     assert refused(learnt, "SELECT * FORM rows", *every).startswith("cannot read the query: Parser Error: ")
     assert refused(learnt, "empty.parquet", *every) == (
-        "no row of empty.parquet has a value in 'at', so there is nothing to replay."
+        "no row of empty.parquet has a value in 'at', so there is nothing to read."
     )
     assert refused(learnt, "noscore.parquet", *every).startswith("unknown score column 'score'. Known: income, ")
     assert refused(learnt, "text.parquet", *every) == (

@@ -380,8 +380,8 @@ def export(
     if (textfile is None) == (pushgateway is None):
         raise typer.BadParameter("give either --textfile FILE.prom or --pushgateway URL")
     loaded = load_monitor(monitor)
-    comparisons = [one.comparison for check in loaded.checks for one in loaded.assertions(check)]
-    metrics = batch.count(loaded.reference, loaded.count(data), comparisons, counts, version=version, series=series)
+    counted, asked = loaded.count(data), loaded.comparisons()
+    metrics = batch.count(loaded.reference, counted, asked, counts, version=version, series=series)
     if textfile is not None:
         batch.write(metrics, textfile)
     else:

@@ -210,7 +210,7 @@ class Monitor:
         self.must_derive()
         self.stop()
         options = Options(counts, log, version, registry, flush, buffer, series)
-        self._recorder = start(self._watched, self._comparisons(), options)
+        self._recorder = start(self._watched, self.comparisons(), options)
 
     def stop(self) -> None:
         """Flush what waits and close the log; done by itself when the process ends."""
@@ -225,7 +225,7 @@ class Monitor:
 
             with _STARTING.setdefault(os.getpid(), threading.RLock()):
                 if self._recorder is None:
-                    self._recorder = start_quietly(self._watched, self._comparisons)
+                    self._recorder = start_quietly(self._watched, self.comparisons)
         return self._recorder
 
     def observe(
@@ -335,7 +335,8 @@ class Monitor:
 
         return Watched(self.reference, self._derived, self.holdout, self.needed)
 
-    def _comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[Comparison]:
+        """What the checks compare, all of them."""
         return [one.comparison for check in self.checks for one in self.assertions(check)]
 
     def alpha(self, check: Check, assertion: Assertion) -> float:

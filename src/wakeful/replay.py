@@ -12,7 +12,7 @@ from wakeful.budget import duration
 from wakeful.checks import Check
 from wakeful.counts import Counts
 from wakeful.engines.history import History, Span
-from wakeful.engines.tiles import Question, Tile, must_hold_times, tiles_of_column, tiles_of_time
+from wakeful.engines.tiles import Question, Tile, must_hold_times, tiles_of_column, tiles_of_time, without_gaps
 from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.explain import Cause
@@ -20,11 +20,9 @@ from wakeful.monitor import Monitor, agos
 from wakeful.tables import refuse_text
 from wakeful.verdicts import Verdict
 
-__all__ = ["Replay", "Step", "open_history", "replay"]
+__all__ = ["Opened", "Replay", "Step", "open_history", "opened", "replay"]
 
 _MICRO = 1_000_000
-_MOST_EMPTY = 20_000  # tiles without rows in a row; more come from a wrong date, not from silence
-_LONGEST_SILENCE = 5 * 366 * 86_400  # seconds, for the same reason
 
 
 class Step(NamedTuple):
@@ -94,7 +92,7 @@ class Replay:
         until = None if self.until is None else self.every.border(self.until)  # the last window is whole
         tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, until)
         first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
-        for tile, end in _without_gaps(tiles, self.every, Counts.zero(question.layout)):
+        for tile, end in without_gaps(tiles, self.every, Counts.zero(question.layout)):
             counts = windows.add(tile, end)
             if tile.start >= first:
                 yield self._step(self.every.show(tile.start), tile, counts)
@@ -181,28 +179,20 @@ def _before(moment: dt.datetime, seconds: float) -> dt.datetime | None:
         return None
 
 
-def _without_gaps(tiles: Iterator[Tile], every: Every, nothing: Counts) -> Iterator[tuple[Tile, int]]:
-    """Every tile and its end, those without rows too: silence is news."""
-    expected: int | None = None
-    for tile in tiles:
-        if expected is not None:
-            _must_be_near(expected, tile.start, every)
-        while expected is not None and expected < tile.start:
-            end = every.following(expected)
-            yield Tile(expected, nothing), end
-            expected = end
-        expected = every.following(tile.start)
-        yield tile, expected
+class Opened(NamedTuple):
+    """A history that can be counted.
 
+    Attributes:
+        history: the rows.
+        by: the time or window column.
+        span: its extent.
+        notes: what a person should know of the data, sentences.
+    """
 
-def _must_be_near(expected: int, start: int, every: Every) -> None:
-    """DataError where so much time lies in between that a date is wrong, which 1970 or 9999 often is."""
-    silent = (start - expected) / _MICRO
-    if silent > _LONGEST_SILENCE or silent / every.seconds > _MOST_EMPTY:
-        raise DataError(
-            f"no rows from {every.show(expected)} to {every.show(start)}, so one of these times is probably wrong. "
-            "Leave it out with --since or --until, or replay what comes before and after by itself."
-        )
+    history: History
+    by: str
+    span: Span
+    notes: list[str]
 
 
 def open_history(data: object) -> History:
@@ -265,11 +255,35 @@ def replay(
                     f'{check.where}: in {check.name}: live.ago("{ago}") is shorter than a step of {every}, so a window '
                     "would be compared with itself. Take shorter steps."
                 )
-    by = window_column or time or monitor.reference.model.time
+    found = opened(monitor, data, time, tile) if tile else opened(monitor, data, window_column, None, timezone)
+    first, last = (None if one is None or tile is None else tile.moment(one) for one in (since, until))
+    notes = [*found.notes, *_long_tiles(monitor, tile)]
+    return Replay(monitor, found.history, found.by, found.span, tile, notes, first, last)
+
+
+def _long_tiles(monitor: Monitor, tile: Every | None) -> list[str]:
+    short = [one.name for one in monitor.checks if tile is not None and duration(one.window) < tile.seconds]
+    return [f"judged over a whole tile, which is longer than their window: {', '.join(short)}"] if short else []
+
+
+def opened(monitor: Monitor, data: object, by: str | None, tile: Every | None, timezone: str = "UTC") -> Opened:
+    """A history that the reference of a monitor can count.
+
+    Args:
+        monitor: whose reference.
+        data: whatever ``open_history`` takes.
+        by: the time or window column; the reference's own time column without it.
+        tile: how it is cut; None where a column names the windows.
+        timezone: of moments whose zone nobody knows, where there is no tile to tell.
+
+    Raises:
+        DataError, UnknownName: it cannot be read, lacks a column, or is empty.
+    """
+    by = by or monitor.reference.model.time
     if by is None:
         raise DataError("name the column with the time: time='applied_at' (--time applied_at).")
     history = replace(open_history(data), clock=tile.zone.key if tile else timezone)
-    history.must_have("window" if window_column else "time", by)
+    history.must_have("time" if tile else "window", by)
     model = monitor.reference.model
     history.must_have("score", model.score.source)
     label = model.label if model.task == "binary" else None
@@ -278,12 +292,11 @@ def replay(
         must_hold_times(history, by)
     span = history.span(by, monitor.needed)
     if not span.rows:
-        raise DataError(f"no row of {history.name} has a value in {by!r}, so there is nothing to replay.")
-    first, last = (None if one is None or tile is None else tile.moment(one) for one in (since, until))
-    return Replay(monitor, history, by, span, tile, _notes(monitor, history, by, span, tile), first, last)
+        raise DataError(f"no row of {history.name} has a value in {by!r}, so there is nothing to read.")
+    return Opened(history, by, span, _notes(monitor, history, by, span))
 
 
-def _notes(monitor: Monitor, history: History, by: str, span: Span, tile: Every | None) -> list[str]:
+def _notes(monitor: Monitor, history: History, by: str, span: Span) -> list[str]:
     notes = list(history.notes)
     if span.without:
         notes.append(f"{span.without:,} of {span.rows + span.without:,} rows have no {by} and are left out")
@@ -293,7 +306,4 @@ def _notes(monitor: Monitor, history: History, by: str, span: Span, tile: Every 
     absent += [name for name in (model.decision, model.label, model.id) if name and name not in known]
     if absent:
         notes.append(f"not in the data, so missing in every row: {', '.join(absent)}")
-    short = [one.name for one in monitor.checks if tile is not None and duration(one.window) < tile.seconds]
-    if short:
-        notes.append(f"judged over a whole tile, which is longer than their window: {', '.join(short)}")
     return notes

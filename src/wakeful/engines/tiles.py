@@ -17,7 +17,11 @@ from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.tables import ArrowBatch, in_threads
 
-__all__ = ["Question", "Tile", "must_hold_times", "tiles_of_column", "tiles_of_time"]
+__all__ = ["Question", "Tile", "must_hold_times", "tiles_of_column", "tiles_of_time", "without_gaps"]
+
+_MICRO = 1_000_000
+_MOST_EMPTY = 20_000  # tiles without rows in a row; more come from a wrong date, not from silence
+_LONGEST_SILENCE = 5 * 366 * 86_400  # seconds, for the same reason
 
 
 class Tile(NamedTuple):
@@ -81,6 +85,30 @@ def must_hold_times(history: History, time: str) -> Any:
         f"time column {time!r} holds {kind}{where}, not timestamps. Give a query that casts it: "
         f"SELECT * REPLACE (CAST({key} AS TIMESTAMP) AS {key}) FROM …"
     )
+
+
+def without_gaps(tiles: Iterator[Tile], every: Every, nothing: Counts) -> Iterator[tuple[Tile, int]]:
+    """Every tile and its end, those without rows too: silence is news."""
+    expected: int | None = None
+    for tile in tiles:
+        if expected is not None:
+            _must_be_near(expected, tile.start, every)
+        while expected is not None and expected < tile.start:
+            end = every.following(expected)
+            yield Tile(expected, nothing), end
+            expected = end
+        expected = every.following(tile.start)
+        yield tile, expected
+
+
+def _must_be_near(expected: int, start: int, every: Every) -> None:
+    """DataError where so much time lies in between that a date is wrong, which 1970 or 9999 often is."""
+    silent = (start - expected) / _MICRO
+    if silent > _LONGEST_SILENCE or silent / every.seconds > _MOST_EMPTY:
+        raise DataError(
+            f"no rows from {every.show(expected)} to {every.show(start)}, so one of these times is probably wrong. "
+            "Leave it out with --since or --until, or replay what comes before and after by itself."
+        )
 
 
 def tiles_of_column(history: History, question: Question, column: str, span: Span) -> Iterator[Tile]:
