@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from wakeful.errors import DataError, MissingExtra, WakefulError
 
@@ -21,7 +21,7 @@ except ImportError as error:
     raise SystemExit(2) from error
 
 if TYPE_CHECKING:
-    from wakeful.replay import Replay, Step
+    from wakeful.engines.history import Span
 
 __all__ = ["app", "main"]
 
@@ -59,6 +59,28 @@ def main() -> None:
 @app.callback()
 def _root() -> None:
     """Write an assert. Get a test, an alert and a dashboard."""
+
+
+class _Windowed(Protocol):
+    """One step of a history: what it is called, and how many rows it has."""
+
+    @property
+    def window(self) -> str: ...
+    @property
+    def n(self) -> int: ...
+
+
+_Part = TypeVar("_Part", bound=_Windowed, covariant=True)
+
+
+class _History(Protocol[_Part]):
+    """A replay, or another history that is read step by step."""
+
+    @property
+    def notes(self) -> list[str]: ...
+    @property
+    def span(self) -> Span: ...
+    def __iter__(self) -> Iterator[_Part]: ...
 
 
 # What the commands on histories share.
@@ -230,8 +252,8 @@ def replay(
     raise typer.Exit(FAILED if failed else PASSED)
 
 
-def _watched(history: Replay) -> Iterator[Step]:
-    """The steps of a replay, with a progress bar where somebody watches; what is odd about the data is said first."""
+def _watched(history: _History[_Part]) -> Iterator[_Part]:
+    """The steps of a history, with a progress bar where somebody watches; what is odd about the data is said first."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     notices = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -388,6 +410,35 @@ def export(
         batch.push(metrics, str(pushgateway), loaded.reference.model.name)
     number = sum(len(metric.samples) for metric in metrics)
     print(f"{'wrote' if textfile else 'pushed'} {number:,} series to {textfile or pushgateway}")
+
+
+@app.command()
+def backfill(
+    monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A history, as for replay.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="OpenMetrics file to write.")],
+    every: Annotated[
+        str, typer.Option(metavar="1h", help="How often Prometheus is to know the counters: 3m, 15m, 1h, 1d.")
+    ] = "1h",
+    time: Time = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Count from then on, such as 2024-03-01.")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Count whole steps up to then: when Prometheus began to scrape.")
+    ] = None,
+    timezone: Timezone = "UTC",
+    version: Annotated[str, typer.Option(metavar="NAME", help="Of the model that scored the rows.")] = "",
+    series: Annotated[int, typer.Option(metavar="N", help="How many series there may be.")] = 10_000,
+) -> None:
+    """Write a history as a service would have exported it, for promtool to bring into Prometheus."""
+    from wakeful import backfill as backfills
+    from wakeful.loading import load_monitor
+
+    history = backfills.backfill(
+        load_monitor(monitor), data, every=every, time=time, since=since, until=until, timezone=timezone,
+        version=version, series=series,
+    )  # fmt: skip
+    for line in backfills.write(_watched(history), out).lines():
+        print(line)
 
 
 log_app = typer.Typer(help="The log that a service writes.", no_args_is_help=True)

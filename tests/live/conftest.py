@@ -114,9 +114,12 @@ class Program:
             time.sleep(0.1)
         raise RuntimeError(f"{self.url}{path} did not answer as it should: {self.log.read_text()[-3000:]}")
 
-    def query(self, expression: str, is_ready: Callable[[Any], bool] = bool) -> list[tuple[dict[str, str], float]]:
-        """Labels and values of an expression now."""
-        path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+    def query(
+        self, expression: str, is_ready: Callable[[Any], bool] = bool, at: float | None = None
+    ) -> list[tuple[dict[str, str], float]]:
+        """Labels and values of an expression, now or at a moment."""
+        asked = {"query": expression} | ({} if at is None else {"time": str(at)})
+        path = "/api/v1/query?" + urllib.parse.urlencode(asked)
         answer = self.wait(path, lambda answer: is_ready(answer["data"]["result"]))
         return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
 
@@ -128,22 +131,23 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def prometheus(real_component: Any, tmp_path: Path) -> Iterator[Callable[[str], Program]]:
-    """A real Prometheus that scrapes an address every second."""
+def prometheus(real_component: Any, tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """A real Prometheus that scrapes an address every second, or none, and keeps what a folder holds already."""
     binary = shutil.which("prometheus")
     real_component(binary is not None, "Prometheus", "apt-get install --no-install-recommends prometheus")
     assert binary is not None
     started: list[Program] = []
 
-    def start(target: str) -> Program:
+    def start(target: str | None = None, data: str | Path = "data") -> Program:
         folder, port = tmp_path / "prometheus", free_port()
         folder.mkdir()
         (folder / "prometheus.yml").write_text(
             "global: {scrape_interval: 1s}\n"
-            f"scrape_configs: [{{job_name: service, static_configs: [{{targets: ['{target}']}}]}}]\n"
+            f"scrape_configs: [{{job_name: service, static_configs: [{{targets: {[target] if target else []}}}]}}]\n"
         )
         command = [
-            binary, "--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}"
+            binary, "--config.file=prometheus.yml", f"--storage.tsdb.path={data}", "--storage.tsdb.retention.time=100y",
+            f"--web.listen-address=127.0.0.1:{port}",
         ]  # fmt: skip
         started.append(Program(command, port, folder))
         return started[-1]
@@ -154,6 +158,15 @@ def prometheus(real_component: Any, tmp_path: Path) -> Iterator[Callable[[str], 
         for one in started:
             one.process.terminate()
             one.process.wait()
+
+
+@pytest.fixture
+def promtool(real_component: Any) -> str:
+    """The path of the real promtool."""
+    binary = shutil.which("promtool")
+    real_component(binary is not None, "promtool", "apt-get install --no-install-recommends prometheus")
+    assert binary is not None
+    return binary
 
 
 @pytest.fixture

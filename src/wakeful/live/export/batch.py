@@ -19,7 +19,7 @@ from wakeful.live.shared.meters import COUNTERS, GAUGES
 from wakeful.live.shared.slots import Reading, Slot
 from wakeful.reference import Reference
 
-__all__ = ["count", "push", "write"]
+__all__ = ["count", "push", "reading", "write"]
 
 
 def count(
@@ -46,17 +46,29 @@ def count(
         OSError: the folder cannot be written to.
     """
     exporter = Exporter(reference, folder or Path(), version=version, series=series, by_segment=asked(comparisons))
-    done = dict.fromkeys(COUNTERS, 0.0) | {"seen": counts.rows, "counted": counts.rows, "flushes": 1}
-    counters = np.concatenate([counts.vector, list(done.values())])
-    gauges = np.array([time.time() if name == "last_flush" else 0.0 for name in GAUGES])
+    told = reading(version, counts, time.time())
     if folder is None:
-        return list(exporter.metrics([Reading(version, counters, gauges[None], time.time())]))
+        return list(exporter.metrics([told]))
     slot = Slot.claim(folder, exporter.identity)
     try:
-        slot.add(counters, gauges)
+        slot.add(told.counters, told.gauges[0])
         return list(exporter.collect())
     finally:
         slot.close()
+
+
+def reading(version: str, counts: Counts, at: float, flushes: int = 1) -> Reading:
+    """What one worker that lost nothing would have shared.
+
+    Args:
+        version: of the model.
+        counts: of all its rows.
+        at: when it last flushed, seconds since 1970.
+        flushes: how often it did.
+    """
+    done = dict.fromkeys(COUNTERS, 0.0) | {"seen": counts.rows, "counted": counts.rows, "flushes": flushes}
+    counters = np.concatenate([counts.vector, list(done.values())])
+    return Reading(version, counters, np.array([[at if name == "last_flush" else 0.0 for name in GAUGES]]), at)
 
 
 def write(metrics: list[Metric], path: Path) -> None:

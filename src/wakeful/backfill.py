@@ -1,0 +1,202 @@
+"""A history as Prometheus would have scraped it, so that dashboards and alerts show last quarter, too."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import shlex
+import time as clock
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from prometheus_client.core import Metric
+
+from wakeful.counts import Counts
+from wakeful.engines.history import History, Span
+from wakeful.engines.tiles import Question, tiles_of_time, without_gaps
+from wakeful.errors import DataError
+from wakeful.every import Every
+from wakeful.live.export.batch import reading
+from wakeful.live.export.cardinality import asked
+from wakeful.live.export.exporter import Exporter
+from wakeful.live.export.openmetrics import Spool
+from wakeful.monitor import Monitor
+from wakeful.replay import opened
+
+__all__ = ["Backfill", "Scrape", "Written", "backfill", "write"]
+
+_MICRO = 1_000_000
+_IN_USE = 3 * 3600  # seconds up to now that Prometheus still writes itself
+_DAY = 86_400
+
+
+class Scrape(NamedTuple):
+    """What Prometheus would have read at one moment.
+
+    Attributes:
+        window: the moment in ISO 8601.
+        n: rows since the one before.
+        at: the moment, seconds since 1970.
+        metrics: every metric of the model.
+    """
+
+    window: str
+    n: int
+    at: int
+    metrics: list[Metric]
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """The scrapes of a history; iterating gives one at the start of the first tile, and one at the end of each.
+
+    Attributes:
+        monitor: whose model.
+        exporter: what a service would have exported.
+        history: the rows.
+        by: the time column.
+        span: its extent.
+        every: length of a tile.
+        notes: what a person should know of the data, sentences.
+        since: the first tile begins then or later; None where the history does.
+        until: the last tile ends then or earlier.
+    """
+
+    monitor: Monitor
+    exporter: Exporter
+    history: History
+    by: str
+    span: Span
+    every: Every
+    notes: list[str]
+    since: dt.datetime | None
+    until: dt.datetime
+
+    def __iter__(self) -> Iterator[Scrape]:
+        layout = self.monitor.reference.layout
+        question = Question(layout, self.monitor.needed, self.monitor.derived)
+        tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, self.since, self.until)
+        counts, flushes = Counts.zero(layout), 0
+        for tile, end in without_gaps(tiles, self.every, counts):
+            if not flushes:
+                yield self._scrape(tile.start, 0, counts, flushes)  # what is born above 0 is lost to increase()
+            counts, flushes = counts + tile.counts, flushes + 1
+            yield self._scrape(end, tile.counts.rows, counts, flushes)
+        if not flushes:
+            raise DataError("no row lies in a whole step between --since and --until, so there is nothing to tell.")
+
+    def _scrape(self, moment: int, rows: int, counts: Counts, flushes: int) -> Scrape:
+        at = moment // _MICRO
+        told = self.exporter.metrics([reading(self.exporter.identity.version, counts, at, flushes)])
+        return Scrape(self.every.show(moment), rows, at, list(told))
+
+
+def backfill(
+    monitor: Monitor,
+    data: object,
+    *,
+    every: str = "1h",
+    time: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    timezone: str = "UTC",
+    version: str = "",
+    series: int = 10_000,
+) -> Backfill:
+    """What a service would have told Prometheus over a history.
+
+    Args:
+        monitor: of segments, only what its checks ask is told, as a service does.
+        data: whatever ``replay`` takes. A row counts when it was predicted; its outcome with it, if it is there.
+        every: how often Prometheus is to know the counters, such as ``1h``.
+        time: column of timestamps or dates; the reference's own time column without it.
+        since: ISO 8601; tiles that begin then or later.
+        until: ISO 8601; tiles that end then or earlier. Those of the last three hours, which Prometheus still writes,
+            are left out.
+        timezone: on whose clock tiles begin, and times without a zone are read.
+        version: of the model; a label.
+        series: how many there may be.
+
+    Raises:
+        DataError, UnknownName: when called, or while iterating.
+    """
+    monitor.must_derive()
+    tile = Every.parse(every, timezone)
+    first = None if since is None else tile.border(tile.moment(since))
+    exporter = Exporter(
+        monitor.reference, Path(), version=version, series=series, by_segment=asked(monitor.comparisons())
+    )
+    found = opened(monitor, data, time, tile)
+    settled, notes = clock.time() - _IN_USE, list(found.notes)
+    last = _last_border(tile, settled if until is None else min(settled, tile.moment(until).timestamp()))
+    if until is None and tile.moment(found.span.last.isoformat()) >= last:
+        notes.append(f"left out from {last:%Y-%m-%dT%H:%M}Z on: Prometheus still writes the last hours itself")
+    return Backfill(monitor, exporter, found.history, found.by, found.span, tile, notes, first, last)
+
+
+def _last_border(tile: Every, at: float) -> dt.datetime:
+    """Where the tile begins that holds a moment, seconds since 1970: those before it are whole."""
+    return dt.datetime.fromtimestamp(tile.start(int(at * _MICRO)) // _MICRO, dt.UTC)
+
+
+class Written(NamedTuple):
+    """An OpenMetrics file that was written.
+
+    Attributes:
+        path: of the file.
+        series: how many it holds.
+        times: how many samples each of them has.
+        first, last: moment of the first and last sample, seconds since 1970.
+        size: bytes.
+    """
+
+    path: Path
+    series: int
+    times: int
+    first: int
+    last: int
+    size: int
+
+    def lines(self) -> list[str]:
+        """What was written and what to do with it, for a person."""
+        first, last = (dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%dT%H:%MZ") for at in self[3:5])
+        days = math.ceil((clock.time() - self.first) / _DAY) + 1
+        file = shlex.quote(str(self.path))
+        return [
+            f"wrote {self.path}: {self.series:,} series at {self.times:,} times, {first} to {last}, "
+            f"{self.size / 1e6:,.1f} MB",
+            "make blocks of it in the data folder of Prometheus, and let it keep what is that old:",
+            f"  promtool tsdb create-blocks-from openmetrics --max-block-duration=744h {file} DATA_FOLDER",
+            f"  prometheus --storage.tsdb.path=DATA_FOLDER --storage.tsdb.retention.time={days}d …",
+        ]
+
+
+def write(scrapes: Iterable[Scrape], out: Path) -> Written:
+    """Write scrapes as OpenMetrics, whole or not at all.
+
+    Args:
+        scrapes: a Backfill, or what watches one.
+        out: the file; one that is there already is replaced.
+
+    Raises:
+        DataError: it cannot be written, or what the history raises on the way.
+    """
+    if out.is_dir():
+        raise DataError(f"{out} is a folder. Name a file: --out {out / 'history.om'}")
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        file = partial.open("wb")
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}. Name a file in a folder that is there.") from error
+    try:
+        with file, Spool() as spool:
+            for one in scrapes:
+                spool.add(one.at, one.metrics)
+            spool.write(file)
+            written = Written(out, spool.series, len(spool.times), spool.times[0], spool.times[-1], file.tell())
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return written
