@@ -15,7 +15,7 @@ from wakeful.ids import encode_ids
 from wakeful.model import Column
 from wakeful.tally import Sliced, blocks, count_numbers, tabulate
 
-__all__ = ["FAR", "Batch", "Derivation", "RowBatch", "count", "encode"]
+__all__ = ["FAR", "Batch", "Derivation", "RowBatch", "count", "count_known", "encode"]
 
 FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
@@ -142,14 +142,10 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
     Returns:
         The counts of these rows alone; add them to others with ``+``.
     """
-    model = layout.model
     counts = Counts(layout, np.zeros(layout.size), _absent(layout, batch))
     if not len(batch):
         return counts
-    where = [
-        (encode(layout, batch, model.column(name), derived).astype(np.intp), layout.bins[name].size + 2)
-        for name in model.segments
-    ]
+    where = _slices(layout, batch, derived)
     table = counts.table
     table[:, :1] = tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
     for column in layout.counted:
@@ -157,9 +153,42 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         place = layout.cells[column.name]
         table[:, place.start : place.stop] = _count_column(layout.bins[column.name], values, where)
     if np.prod(layout.outcome_shape):
-        answers = encode(layout, batch, model.score, derived)
-        table[:, layout.outcome_start :] = _count_outcomes(layout, batch, answers, where)
+        table[:, layout.outcome_start :] = _count_outcomes(layout, _answers(layout, batch, derived), where)
     return counts
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def count_known(
+    layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None = None, *, by_segment: bool = True
+) -> Counts:
+    """What changes where the outcomes of rows become known that were counted without them.
+
+    Args:
+        layout: which count stands where.
+        batch: answers, decisions, holdout and segments as they were counted, and the outcomes.
+        derived: functions of the derived columns, by name.
+        by_segment: the batch has the segments of its rows; without, only all traffic changes.
+
+    Returns:
+        Less of "unknown" and as much more of the truths: added to the counts of the rows without outcomes, the
+        counts of the rows with them. By itself, nothing but a change: what it takes away may be negative.
+    """
+    change = Counts.zero(layout)
+    if len(batch) and np.prod(layout.outcome_shape):
+        where = _slices(layout, batch, derived) if by_segment else []
+        known = _answers(layout, batch, derived)
+        unknown = known._replace(labels=_unlabelled(layout, len(batch)))
+        found = _count_outcomes(layout, known, where) - _count_outcomes(layout, unknown, where)
+        change.table[: len(found), layout.outcome_start :] = found
+    return change
+
+
+def _slices(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None) -> Sliced:
+    """The value of every segment, row by row."""
+    return [
+        (encode(layout, batch, layout.model.column(name), derived).astype(np.intp), layout.bins[name].size + 2)
+        for name in layout.model.segments
+    ]
 
 
 def _absent(layout: Layout, batch: Batch) -> frozenset[str]:
@@ -218,17 +247,21 @@ class _Answers(NamedTuple):
         return _Answers(*parts)
 
 
-def _count_outcomes(layout: Layout, batch: Batch, answers: Any, where: Sliced) -> Floats:
-    """The outcome table of every slice, flattened, shape (slices, cells of the table)."""
+def _answers(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None) -> _Answers:
     model, bins = layout.model, layout.bins[layout.model.score.name]
-    asked = _Answers(
+    answers = encode(layout, batch, model.score, derived)
+    return _Answers(
         answers,
         bins.cells(answers) if isinstance(bins, NumericBins) else answers,
-        _classes(layout, batch) if model.task == "multiclass" else _labels(layout, batch),
+        _labels(layout, batch),
         batch.numbers(model.decision) if model.decision is not None and batch.has(model.decision) else None,
         _cohort(batch, model.holdout),
     )
-    parts = [_count_answers(layout, asked.part(rows), part) for rows, part in blocks(len(batch), where)]
+
+
+def _count_outcomes(layout: Layout, some: _Answers, where: Sliced) -> Floats:
+    """The outcome table of every slice, flattened, shape (slices, cells of the table)."""
+    parts = [_count_answers(layout, some.part(rows), part) for rows, part in blocks(len(some.cells), where)]
     return sum(parts)  # type: ignore[return-value]  # at least one part
 
 
@@ -288,15 +321,22 @@ _OUTCOMES: dict[str, Callable[[Layout, _Answers], _Outcome]] = {
 }
 
 
-def _classes(layout: Layout, batch: Batch) -> Ints:
+def _labels(layout: Layout, batch: Batch) -> Any:
+    """Outcomes as numbers, or as cells for classes, shape (n,)."""
     bins, label = layout.bins[layout.model.score.name], layout.model.label
-    assert isinstance(bins, CategoryBins)
-    return batch.categories(label, bins) if label is not None and batch.has(label) else np.full(len(batch), bins.size)
+    if label is None or not batch.has(label):
+        return _unlabelled(layout, len(batch))
+    if layout.model.task == "multiclass":
+        assert isinstance(bins, CategoryBins)
+        return batch.categories(label, bins)
+    return batch.numbers(label)
 
 
-def _labels(layout: Layout, batch: Batch) -> Floats:
-    label = layout.model.label
-    return batch.numbers(label) if label is not None and batch.has(label) else np.full(len(batch), np.nan)
+def _unlabelled(layout: Layout, rows: int) -> Any:
+    """The same where no outcome is known."""
+    if layout.model.task == "multiclass":
+        return np.full(rows, layout.bins[layout.model.score.name].size)
+    return np.full(rows, np.nan)
 
 
 def _cohort(batch: Batch, holdout: str | None) -> Ints | None:

@@ -103,7 +103,7 @@ def _of_label(counts: Counts, alpha: float) -> Iterator[Cause]:
     rows = counts.rows
     if label is None or not np.prod(layout.outcome_shape):
         return
-    invalid = counts.outcome(0)[..., layout.truths.index("invalid"), 0].sum()
+    invalid = min(counts.outcome(0)[..., -1, 0].sum(), rows)  # more where outcomes of earlier rows came
     excess = share_bounds(float(invalid), rows, alpha)[0]
     if excess > 0:
         wanted = "neither 0 nor 1" if layout.model.task == "binary" else "of the wrong kind"

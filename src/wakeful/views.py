@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -174,11 +175,15 @@ class Outcomes:
     has_label: bool
 
     def nudged(self, share: float) -> Iterator[tuple[float, Outcomes]]:
-        """For every non-empty cell: its rows, and these outcomes with that cell grown by ``share``."""
+        """For every non-empty cell: its rows, and these outcomes with that cell grown by ``share``.
+
+        Where outcomes came of rows that were answered before, more are known than were answered, and those unknown
+        are fewer than none. These vary as much as so many rows, and grow towards none.
+        """
         for place in np.argwhere(self.table[..., 0]):
-            table = self.table.copy()
-            table[tuple(place)] *= 1 + share
-            yield float(self.table[(*tuple(place), 0)]), replace(self, table=table)
+            table, rows = self.table.copy(), float(self.table[(*tuple(place), 0)])
+            table[tuple(place)] *= 1 + math.copysign(share, rows)
+            yield abs(rows), replace(self, table=table)
 
     @property
     def answered(self) -> Floats:

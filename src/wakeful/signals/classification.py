@@ -64,8 +64,8 @@ def _of_cases(live: BinaryOutcomes, formula: Callable[[Floats], float], n: float
     """
     rows, decided = live.matrix, live.decided
     positives = (
-        Share(*pair) if known else Exact(0.0, 0.0)
-        for pair, known in zip(zip(rows[:, 1], rows.sum(axis=1), strict=True), decided, strict=True)
+        Share(positive, known) if known or asked else Exact(0.0, 0.0)
+        for positive, known, asked in zip(rows[:, 1], rows.sum(axis=1), decided, strict=True)
     )
 
     def of_shares(flagged: float, *positive: float) -> float:
