@@ -77,7 +77,8 @@ class Target:
         if kind == 0:
             self.monitor.decide(source.any(), source.any())
         elif kind == 1:
-            self.monitor.outcome(source.any(), source.any(), time=source.any())
+            said = {"features": hostile.row(source, most=6)} if source.number(1) else {}
+            self.monitor.outcome(source.any(), source.any(), score=source.any(), time=source.any(), **said)
         elif kind == 2:
             row = {source.choice(hostile.NAMES): source.any() for _ in range(source.number(6))}
             self.monitor.observe(row, score=source.any(), id=source.any(), decision=source.any(), time=source.any())

@@ -236,6 +236,7 @@ class Monitor:
         id: object = None,
         decision: object = None,
         time: float | datetime | None = None,
+        label: object = None,
     ) -> None:
         """Count, and log, one answer of the model; takes about a microsecond, never raises, never waits.
 
@@ -245,8 +246,9 @@ class Monitor:
             id: of the case.
             decision: whether the case is flagged, where the threshold does not say it.
             time: when it happened, in seconds since 1970 or as a datetime; now without it.
+            label: the true outcome, where it is known already; else say it later, with ``outcome``.
         """
-        (self._recorder or self._begun).inbox.observe(features, score, id, decision, time)
+        (self._recorder or self._begun).inbox.observe(features, score, id, decision, time, label)
 
     def observe_batch(self, data: object, *, score: Sequence[Any] | None = None) -> None:
         """Count, and log, many answers at once; never raises.
@@ -272,15 +274,31 @@ class Monitor:
         """
         return self.holdout.decide(id, score, self.reference.model.threshold)
 
-    def outcome(self, id: object, label: object, *, time: float | datetime | None = None) -> None:
+    def outcome(
+        self,
+        id: object,
+        label: object,
+        *,
+        score: object = None,
+        decision: object = None,
+        features: Mapping[str, Any] | None = None,
+        time: float | datetime | None = None,
+    ) -> None:
         """Report the true outcome of a case, whenever it is known, from any process; never raises, never waits.
+
+        It is logged, to be joined by its id. Said again with what ``observe`` was told, it is counted at once, too,
+        as if it had been known then: so say it once.
 
         Args:
             id: of the case, as in ``observe``.
             label: the outcome.
+            score: the model's answer.
+            decision: whether the case was flagged, where ``observe`` was told.
+            features: the model's segments, and what else among decision and holdout stood in the features; all of
+                them will do. Without, the outcome counts for all traffic and for no segment.
             time: when it became known; now without it.
         """
-        (self._recorder or self._begun).inbox.outcome(id, label, time)
+        (self._recorder or self._begun).inbox.outcome(id, label, time, score, decision, features)
 
     def counts(self, folder: str | os.PathLike[str] | None = None, *, version: str | None = None) -> Counts:
         """What all workers of a service have counted so far, the dead included, as of their last flushes.
@@ -333,7 +351,7 @@ class Monitor:
     def _watched(self) -> Watched:
         from wakeful.live.recorder import Watched
 
-        return Watched(self.reference, self._derived, self.holdout, self.needed)
+        return Watched(self.reference, self._derived, self.holdout, self.needed, self._beside_outcomes)
 
     def comparisons(self) -> list[Comparison]:
         """What the checks compare, all of them."""
@@ -410,6 +428,12 @@ class Monitor:
         sources = [column.source for column in self.reference.layout.counted if not column.derived]
         arguments = [name for derived in self._derived.values() for name in derived.arguments or ()]
         return [name for name in (*sources, *roles, *arguments) if name]
+
+    @property
+    def _beside_outcomes(self) -> list[str]:
+        """Input columns that tell where an outcome counts."""
+        model = self.reference.model
+        return [name for name in (model.score.source, model.decision, model.holdout, *model.segments) if name]
 
     def on(self, data: object, *, strict: bool = False) -> Live:
         """Live traffic that is judged at once: ``assert monitor.on(rows).score.d1() <= 0.2`` in any test.

@@ -93,9 +93,13 @@ def hand_over(monitor: wakeful.Monitor, source: hostile.Source) -> int:
     if kind == 0:
         monitor.decide(hostile.value(source), hostile.value(source))
     elif kind == 1:
-        monitor.outcome(hostile.value(source), hostile.value(source), time=hostile.value(source))
+        more = {name: hostile.value(source) for name in ("time", "score", "decision")[: source.number(3)]}
+        more |= {"features": hostile.row(source)} if source.number(1) else {}
+        monitor.outcome(hostile.value(source), hostile.value(source), **more)
     else:
-        more = {name: hostile.value(source) for name in ("score", "id", "decision", "time")[: source.number(4)]}
+        more = {
+            name: hostile.value(source) for name in ("score", "id", "decision", "time", "label")[: source.number(5)]
+        }
         monitor.observe(hostile.row(source), **more)
         return 1
     return 0

@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from wakeful.counting import Batch
-from wakeful.live.observations import Observation, Time, size
+from wakeful.live.observations import Observation, Reported, Time, size
 
 __all__ = ["Inbox"]
 
@@ -31,19 +31,21 @@ class Inbox:
     Args:
         capacity: observations that may wait.
         serve: called by whoever puts something in while nobody serves; it sets ``is_served``.
+        kept: features that tell where an outcome counts.
 
     Attributes:
         is_served: whether somebody takes out what is put in.
     """
 
-    def __init__(self, capacity: int, serve: Callable[[], None]) -> None:
+    def __init__(self, capacity: int, serve: Callable[[], None], kept: Collection[str]) -> None:
         self.capacity = capacity
         self.is_served = False
         self._serve = serve
         self._pending: deque[Observation] = deque()
         self._tables: deque[Batch] = deque()
         self._rows = 0  # of these tables
-        self._outcomes: deque[tuple[Any, Any, Time]] = deque()
+        self._outcomes: deque[Reported] = deque()
+        self._kept = kept
         self._limit = min(capacity, _FIRST)
         self._is_final = False  # whether no more than that may wait, however small they are
         self._refused = self._none()
@@ -59,16 +61,18 @@ class Inbox:
 
     @staticmethod
     def _none() -> dict[str, int]:
-        return dict.fromkeys(("dropped_full", "invalid", "outcomes_dropped"), 0)
+        return dict.fromkeys(("dropped_full", "invalid", "outcomes_dropped", "outcomes_invalid"), 0)
 
-    def observe(self, features: Mapping[str, Any], score: Any, id: Any, decision: Any, at: Time | None) -> None:
+    def observe(
+        self, features: Mapping[str, Any], score: Any, id: Any, decision: Any, at: Time | None, label: Any
+    ) -> None:
         """Put in one observation; never raises, never waits."""
         pending = self._pending
         try:
             if len(pending) >= self._limit and (self._is_final or len(pending) >= self.fit()):
                 self.refuse("dropped_full")
                 return
-            pending.append((dict(features), score, id, decision, time.time() if at is None else at))
+            pending.append((dict(features), score, id, decision, time.time() if at is None else at, label))
         except Exception:  # no mapping, or a hostile one
             self.refuse("invalid")
         except BaseException:  # such as SystemExit: of a hostile mapping, or of a signal that comes just now
@@ -93,15 +97,32 @@ class Inbox:
         if not self.is_served:
             self._serve()
 
-    def outcome(self, id: Any, label: Any, at: Time | None) -> None:
+    def outcome(
+        self, id: Any, label: Any, at: Time | None, score: Any, decision: Any, features: Mapping[str, Any] | None
+    ) -> None:
         """Put in one outcome; never raises, never waits."""
+        try:
+            kept = None if features is None else self._of_outcome(features)
+        except BaseException as error:  # no mapping, or a hostile one, as in ``observe``
+            if type(features) is dict and not isinstance(error, Exception):
+                raise
+            self.refuse("outcomes_invalid")
+            return
+        told = (id, label, time.time() if at is None else at, score, decision, kept)
         waiting = len(self._outcomes)
-        if waiting >= self.capacity or (waiting >= _FIRST and size((id, label)) > _LARGE):
+        held = told[:-1] if kept is None else (*told[:-1], *kept.values())
+        if waiting >= self.capacity or (waiting >= _FIRST and size(held) > _LARGE):
             self.refuse("outcomes_dropped")
             return
-        self._outcomes.append((id, label, time.time() if at is None else at))
+        self._outcomes.append(told)
         if not self.is_served:
             self._serve()
+
+    def _of_outcome(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the features of an outcome, those that matter; raises where they are no mapping."""
+        if type(features) is not dict and not isinstance(features, Mapping):
+            features = dict(features)
+        return {name: features[name] for name in self._kept if name in features}
 
     def refuse(self, why: str, number: int = 1) -> None:
         """Count what is not put in, by the name of its meter."""
@@ -146,8 +167,8 @@ class Inbox:
                 self._rows -= len(batch)
             yield batch
 
-    def take_outcomes(self) -> list[tuple[Any, Any, Time]]:
-        """Take out the outcomes that wait now: id, label, when."""
+    def take_outcomes(self) -> list[Reported]:
+        """Take out the outcomes that wait now."""
         return [self._outcomes.popleft() for _ in range(len(self._outcomes))]
 
     def take_refused(self) -> dict[str, int]:

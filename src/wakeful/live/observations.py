@@ -23,6 +23,7 @@ _DEPTH, _ELEMENTS = 3, 8  # so deep, and so many elements of each, are looked at
 __all__ = [
     "Observation",
     "Outcome",
+    "Reported",
     "Row",
     "Time",
     "batch_of",
@@ -34,7 +35,10 @@ __all__ = [
 ]
 
 Time: TypeAlias = "float | dt.datetime"  # seconds since 1970, or a datetime
-Observation: TypeAlias = "tuple[dict[str, Any], Any, Any, Any, Time]"  # features, score, id, decision, when
+Observation: TypeAlias = "tuple[dict[str, Any], Any, Any, Any, Time | None, Any]"
+# features, score, id, decision, when, label
+Reported: TypeAlias = "tuple[Any, Any, Time, Any, Any, dict[str, Any] | None]"
+# an outcome: id, label, when, and of its answer: score, decision, the features that matter
 
 
 class Row(NamedTuple):
@@ -99,7 +103,7 @@ def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, paus
     """Observations as a batch: what is said beside the features has the names of the reference's columns."""
     model = layout.model
     batch = Courteous([one[0] for one in some], pause)
-    for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3):
+    for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3), (model.label, 5):
         said = [one[place] for one in some]
         unsaid = [at for at, value in enumerate(said) if value is None]
         if name is None or len(unsaid) == len(said):
@@ -140,7 +144,7 @@ def logged(layout: Layout, some: Sequence[Observation], batch: RowBatch) -> list
     flagged, held = _decided(layout, batch)
     return [
         Row(features, score, seconds(at), id, flag, hold)
-        for (features, score, id, _, at), flag, hold in zip(some, flagged, held, strict=True)
+        for (features, score, id, _, at, _), flag, hold in zip(some, flagged, held, strict=True)
     ]
 
 

@@ -8,18 +8,30 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from wakeful.counting import Batch, Derivation, count
 from wakeful.counts import Counts
+from wakeful.errors import SignalError
 from wakeful.live import endings
 from wakeful.live.holdout import Holdout
 from wakeful.live.inbox import Inbox
-from wakeful.live.observations import Observation, Outcome, Row, batch_of, held_out, logged, rows_of_table, seconds
+from wakeful.live.known import beside_answers, change_of, known_at_once
+from wakeful.live.observations import (
+    Observation,
+    Outcome,
+    Reported,
+    Row,
+    batch_of,
+    held_out,
+    logged,
+    rows_of_table,
+    seconds,
+)
 from wakeful.live.shared.meters import COUNTERS, GAUGES, identity
 from wakeful.live.shared.slots import Slot
 from wakeful.live.tables import merged
@@ -81,12 +93,14 @@ class Watched(NamedTuple):
         derived: functions of the derived columns, by name.
         holdout: which flagged cases are held out.
         known: columns that the reference knows; None where any may be asked for.
+        beside_outcomes: those that tell where an outcome counts.
     """
 
     reference: Reference
     derived: Mapping[str, Derivation]
     holdout: Holdout
     known: Collection[str] | None
+    beside_outcomes: Collection[str]
 
 
 class Recorder:
@@ -99,12 +113,13 @@ class Recorder:
         self._derived = watched.derived
         self._holdout = watched.holdout
         self._known = None if watched.known is None else {*watched.known, layout.model.id, layout.model.time}
+        self._kept = watched.beside_outcomes
         self._told: set[str] = set()
         self._begin()
 
     def _begin(self) -> None:
         """A fresh start, in this process."""
-        self.inbox = Inbox(self.settings.buffer, self._start)
+        self.inbox = Inbox(self.settings.buffer, self._start, self._kept)
         self._new = np.zeros(self.identity.counters)  # what no slot has yet
         self._starting = threading.RLock()  # SIGTERM may flush in the middle of it
         self._flushing = threading.Lock()
@@ -174,7 +189,7 @@ class Recorder:
     def _take_refused(self) -> None:
         for why, number in self.inbox.take_refused().items():
             self._meter(why, number)
-            self._meter("seen", 0 if why == "outcomes_dropped" else number)
+            self._meter("seen", 0 if why.startswith("outcomes_") else number)
 
     def _take_pending(self) -> None:
         for some in self.inbox.take(_CHUNK):
@@ -212,6 +227,9 @@ class Recorder:
         except BaseException as error:  # hostile names
             self.complain("unexpected", "columns could not be looked at", error)
         self._log(len(some), lambda: logged(self.layout, some, batch))
+        self._has_label(one[5] for one in some)
+        if self.settings.journal is not None:
+            self._log_outcomes(known_at_once(some))
         batch.free(some)
 
     def _count_table(self, batch: Batch) -> None:
@@ -257,7 +275,38 @@ class Recorder:
         if not some:
             return
         self._meter("outcomes", len(some))
-        if self.settings.journal is None:
+        self._log_outcomes([one[:3] for one in some])
+        beside = beside_answers(some)
+        if self._has_label(one[1] for one in beside):
+            for at in range(0, len(beside), _CHUNK):
+                self._count_known(beside[at : at + _CHUNK])
+
+    def _has_label(self, said: Iterable[Any]) -> bool:
+        """Whether outcomes can be counted; where some are said and cannot, it is told."""
+        if self.layout.model.label is not None:
+            return True
+        if any(label is not None for label in said):
+            why = "the reference was learnt without a label. Learn it with: wakeful init --label"
+            self.complain("label", "outcomes are not counted", SignalError(why))
+        return False
+
+    def _count_known(self, some: list[Reported]) -> None:
+        """Count outcomes beside their answers; those that cannot be counted are found by halving."""
+        try:
+            change = change_of(self.layout, some, self._holdout, self._derived, self._pause)
+        except BaseException as error:
+            if len(some) > 1:
+                self._count_known(some[: len(some) // 2])
+                self._count_known(some[len(some) // 2 :])
+                return
+            self.complain("outcome", "an outcome could not be counted", error)
+            return
+        self._new[: self.layout.size] += change.vector
+        self._meter("outcomes_counted", -change.outcome(0)[..., -2, 0].sum())  # no longer unknown
+
+    def _log_outcomes(self, some: Sequence[tuple[Any, Any, Any]]) -> None:
+        """Log outcomes: id, label, when."""
+        if self.settings.journal is None or not some:
             return
         try:
             self._open_journal().write_outcomes([Outcome(id, label, seconds(at)) for id, label, at in some])

@@ -147,7 +147,7 @@ def rebuilt(reference: wakeful.Reference, series: Series) -> Counts:
             counts.table[at, stop - (4 if named["statistic"] == "steps" else 2)] = value
         elif name == "wakeful_off_grid_total":
             counts.table[at, layout.cells[named["column"]].stop - 1] = value
-        elif name in ("wakeful_outcome_total", "wakeful_outcome_sum_total"):
+        elif name.startswith(("wakeful_answer_", "wakeful_outcome_")) and name != "wakeful_outcome_invalid_total":
             _OUTCOME[task](layout, table, named, value)
     for name, place in layout.cells.items():
         if isinstance(layout.bins[name], NumericBins):
@@ -172,12 +172,16 @@ def _binary(layout, table, named: dict[str, str], value: float) -> None:
     cohort = {"any": 0, "unsaid": 0, "rest": 1, "holdout": 2}[named["cohort"]]
     group = table[cohort, int(named["flagged"] == "true")]
     at = bin_labels(layout.bins[layout.model.score.name]).index(named["bin"]) if "bin" in named else 0
-    if "truth" in named:
-        group[at, ("negative", "positive", "unknown").index(named["truth"]), 0] = value
+    if named["__name__"] == "wakeful_answer_total":
+        group[at, 2, 0] += value
+    elif named["__name__"] == "wakeful_answer_score_total":
+        group[at, 2, 1] += value * SUM_UNIT
+    elif "truth" in named:
+        group[at, ("negative", "positive").index(named["truth"]), 0] = value
+        group[at, 2, 0] -= value
     elif named["statistic"] == "score":
         group[at, 0, 1] += value * SUM_UNIT
-    elif named["statistic"] == "score_of_unknown":
-        group[at, 2, 1] = value * SUM_UNIT
+        group[at, 2, 1] -= value * SUM_UNIT
     elif named["statistic"] == "score_of_positives":
         group[0, 1, 1] += value * SUM_UNIT
         group[0, 0, 1] -= value * SUM_UNIT
@@ -188,17 +192,20 @@ def _binary(layout, table, named: dict[str, str], value: float) -> None:
 def _regression(layout, table, named: dict[str, str], value: float) -> None:
     statistics = ("error", "absolute_error", "squared_error", "error_to_the_fourth",
                   "label", "squared_label", "label_to_the_fourth", "squared_error_by_squared_label")  # fmt: skip
-    if "truth" in named:
+    if "bin" in named:
         at = bin_labels(layout.bins[layout.model.score.name]).index(named["bin"])
-        table[0, 0, at, 0 if named["truth"] == "known" else 1, 0] = value
+        table[0, 0, at, 0, 0] += value if "truth" in named else 0
+        table[0, 0, at, 1, 0] += -value if "truth" in named else value
     else:
         table[0, 0, 0, 0, 1 + statistics.index(named["statistic"])] = value * SUM_UNIT
 
 
 def _multiclass(layout, table, named: dict[str, str], value: float) -> None:
     labels = bin_labels(layout.bins[layout.model.score.name])[:-2]
-    truth = len(labels) if named["truth"] == "(unknown)" else labels.index(named["truth"])
-    table[0, 0, labels.index(named["bin"]), truth, 0] = value
+    answer = table[0, 0, labels.index(named["bin"]), :, 0]
+    answer[len(labels)] += -value if "truth" in named else value
+    if "truth" in named:
+        answer[labels.index(named["truth"])] = value
 
 
 _OUTCOME = {"binary": _binary, "regression": _regression, "multiclass": _multiclass}
@@ -260,7 +267,10 @@ def test_whatever_decides_and_whether_or_not_outcomes_are_known(
 
     assert_same_answers(exporter, counts, least=40)
     series = collected(exporter)
-    assert sum(only(series, "wakeful_outcome_total").values()) == 800
+    assert sum(only(series, "wakeful_answer_total").values()) == 800
+    assert sum(only(series, "wakeful_outcome_total").values()) == (
+        np.isin(live["rejected"], (0, 1)).sum() if label else 0
+    )
     assert sum(only(series, "wakeful_outcome_invalid_total").values()) == (10 if label else 0)
 
 
@@ -276,9 +286,9 @@ def test_what_is_exported_suffices_for_every_signal_of_a_regression(
     exporter = Exporter(regression, tmp_path)
 
     assert_same_answers(exporter, counts, least=15)
-    told = only(collected(exporter), "wakeful_outcome_total")
-    assert sum(value for name, value in told.items() if name.endswith(",known")) == 380
-    assert sum(value for name, value in told.items() if name.endswith(",unknown")) == 120
+    series = collected(exporter)
+    assert sum(only(series, "wakeful_answer_total").values()) == 500
+    assert sum(only(series, "wakeful_outcome_total", truth="known").values()) == 380
 
 
 def test_what_is_exported_suffices_for_every_signal_of_several_classes(
@@ -511,13 +521,14 @@ def test_a_real_prometheus_reads_it_and_agrees(counted: tuple[Exporter, Counts],
     assert given == expected
 
 
-def test_the_documented_distance_is_that_of_the_library(counted: tuple[Exporter, Counts], served: Any, prometheus: Any):
+def test_the_documented_expressions_say_what_the_library_says(
+    counted: tuple[Exporter, Counts], served: Any, prometheus: Any
+):
     exporter, counts = counted
-    expression = re.search(r"```promql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
-    assert expression is not None
-    since_it_began = re.sub(r"increase\((.*?)\[1h\]\)", r"(\1)", expression[1])  # an hour is long for a test
+    precision, distance = documented()
+    server = prometheus(served(wsgi_app(exporter.collect)))
 
-    found = prometheus(served(wsgi_app(exporter.collect))).query(since_it_began)
+    found = server.query(distance)
 
     d1, layout = find("d1", "column"), exporter.reference.layout
     expected = {
@@ -529,6 +540,14 @@ def test_the_documented_distance_is_that_of_the_library(counted: tuple[Exporter,
     assert {labels["column"]: value for labels, value in found} == pytest.approx(
         {name: one.value for name, one in expected.items()}, rel=1e-9
     )
+    ((_, value),) = server.query(precision)
+    assert value == pytest.approx(find("precision", "binary").evidence(outcomes(counts), None, {}).estimate(0.05).value)
+
+
+def documented() -> list[str]:
+    """The expressions of the manual, over all time: an hour is long for a test."""
+    expressions = re.findall(r"```promql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
+    return [re.sub(r"increase\((.*?)\[1h\]\)", r"(\1)", one) for one in expressions]
 
 
 def test_every_metric_is_documented_and_exists(
@@ -559,3 +578,81 @@ def test_a_registry_that_is_gone_takes_its_collector_with_it(counted: tuple[Expo
     del registry
     gc.collect()
     assert len(exporter_module._COLLECTORS) == known - 1
+
+
+# Outcomes that become known after their answers.
+
+
+@pytest.fixture
+def clicks(tmp_path: Path, reference: wakeful.Reference) -> Any:
+    """A service that is told outcomes with what it answered, and its registry."""
+    registry = CollectorRegistry()
+    monitor = wakeful.Monitor(reference)
+    monitor.start(counts=tmp_path / "clicks", registry=registry, flush=3600)
+    yield monitor, registry
+    monitor.stop()
+
+
+def told(monitor: wakeful.Monitor, registry: CollectorRegistry) -> Series:
+    monitor._recorder.flush()  # type: ignore[union-attr]
+    return scraped(generate_latest(registry).decode())
+
+
+def test_precision_and_recall_are_live_as_soon_as_outcomes_are_told(clicks: Any, traffic: Any):
+    monitor, registry = clicks
+    data = traffic(600, seed=12)
+    rows = [
+        dict(zip(data, values, strict=True)) for values in zip(*(data[name].tolist() for name in data), strict=True)
+    ]
+    for number, row in enumerate(rows):
+        features = {name: value for name, value in row.items() if name not in ("score", "rejected")}
+        monitor.observe(features, score=row["score"], id=number)
+    before = told(monitor, registry)
+
+    for number, row in enumerate(rows[:500]):
+        monitor.outcome(number, row["rejected"], score=row["score"], features=row)
+    after = told(monitor, registry)
+
+    flagged, positive = data["score"][:500] >= 0.5, data["rejected"][:500] == 1
+    hits = sum(only(of_all(after), "wakeful_outcome_total", flagged="true", truth="positive").values())
+    assert hits == (flagged & positive).sum()
+    assert sum(only(of_all(after), "wakeful_outcome_total", flagged="true").values()) == flagged.sum()
+    assert sum(only(of_all(after), "wakeful_outcome_total", truth="positive").values()) == positive.sum()
+    assert only(of_all(before), "wakeful_answer_total") == only(of_all(after), "wakeful_answer_total")
+    assert sum(only(of_all(before), "wakeful_outcome_total").values()) == 0
+    exporter = Exporter(monitor.reference, monitor._recorder.settings.folder)
+    assert_same_answers(exporter, monitor.count(rows[:500]) + monitor.count(unlabelled(rows[500:])), least=400)
+
+
+def unlabelled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "rejected": None} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("model", "answers", "labels"),
+    [
+        ("reference", [0.2, 0.9, None, "high"], [0, 1, None, 7]),
+        ("regression", [-1e300, 50_000.0, None, "high"], [1e300, -1e300, None, "odd"]),
+        ("multiclass", ["spam", "(missing)", "new", None, 7.5], ["spam", "new", "(missing)", None, 7.5]),
+    ],
+)
+def test_no_series_falls_when_outcomes_come_whatever_they_are(
+    tmp_path: Path, request: pytest.FixtureRequest, model: str, answers: list[Any], labels: list[Any]
+):
+    registry = CollectorRegistry()
+    monitor = wakeful.Monitor(request.getfixturevalue(model))
+    monitor.start(counts=tmp_path, registry=registry, flush=3600)
+    before = told(monitor, registry)
+    for answer, label in itertools.product(answers, labels):
+        monitor.observe({"platform": "web"}, score=answer)
+        for _ in range(3):  # more often than answered
+            monitor.outcome("A", label, score=answer, features={"platform": "web"})
+        after = told(monitor, registry)
+        fell = {dict(labels)["__name__"] for labels, value in before.items() if after[labels] < value}
+        assert fell <= {"wakeful_buffer_rows"}
+        before = after
+    monitor.stop()
+
+    series = of_all(before)
+    assert sum(only(series, "wakeful_answer_total").values()) > len(answers)
+    assert sum(only(series, "wakeful_outcome_total").values()) > len(answers)

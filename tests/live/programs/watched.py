@@ -15,10 +15,10 @@ from wakeful.live.shared.slots import read
 class Watched:
     """A monitor that watches in this process, and the counts in its folder."""
 
-    def __init__(self, monitor: wakeful.Monitor, folder: Path, flush: float = 1.0) -> None:
+    def __init__(self, monitor: wakeful.Monitor, folder: Path, flush: float = 1.0, log: str = "") -> None:
         self.monitor = monitor
         self.folder = folder
-        monitor.start(counts=folder, registry=None, flush=flush)
+        monitor.start(counts=folder, registry=None, flush=flush, log=log)
         recorder = monitor._recorder
         assert recorder is not None
         self.recorder = recorder

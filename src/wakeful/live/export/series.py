@@ -1,7 +1,8 @@
 """Which series a layout becomes in Prometheus, and which counts each of them adds up.
 
 Every series is a weighted sum of cells of one slice and never falls: what may be negative, such as a sum of
-errors, is raised by the most that a row can take off.
+errors, is raised by the most that a row can take off. Rows whose outcome is unknown become fewer when it comes, so
+they are told as the rows that were answered, less those whose outcome is known.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
 
 _BY_BIN, _SHARES = "wakeful_bin_total", "wakeful_reference_share"
 _MISSING, _ROWS = "wakeful_reference_missing_share", "wakeful_reference_rows"
+_ANSWERS, _SCORES = "wakeful_answer_total", "wakeful_answer_score_total"
 _OUTCOMES, _OUTCOME_SUMS = "wakeful_outcome_total", "wakeful_outcome_sum_total"
 
 HELP = {
@@ -38,7 +40,9 @@ HELP = {
         "Sums of a numeric column: of steps above the lowest that is summed, and of squared steps from its origin."
     ),
     "wakeful_off_grid_total": "Rows whose value has more decimals than nearly all had in training.",
-    _OUTCOMES: "Rows by answer and true outcome; unknown is what is not known yet or is no valid outcome.",
+    _ANSWERS: "Rows by answer, whether or not their outcome is known.",
+    _SCORES: "Sum of the scores of these rows, where scores are probabilities.",
+    _OUTCOMES: "Rows by answer and true outcome, where that is known; it may have come long after the answer.",
     "wakeful_outcome_invalid_total": "Rows whose outcome is no valid one.",
     _OUTCOME_SUMS: "Sums over rows with an answer and a known outcome; errors and labels in the reference's scales.",
     _SHARES: "Share of a bin among the values that training showed.",
@@ -74,9 +78,9 @@ def _sum(name: str, cells: NDArray[np.intp], **labels: str) -> Series:
     return Series(name, labels, places, [1.0] * len(places))
 
 
-def _total(cells: NDArray[np.intp], **labels: str) -> Series:
+def _total(name: str, cells: NDArray[np.intp], **labels: str) -> Series:
     """A sum of the outcome table, in units instead of its steps."""
-    found = _sum(_OUTCOME_SUMS, cells, **labels)
+    found = _sum(name, cells, **labels)
     return found._replace(weights=[1 / SUM_UNIT] * len(found.cells))
 
 
@@ -169,12 +173,13 @@ def _groups(layout: Layout) -> list[_Group]:
 def _binary(layout: Layout, table: Ints) -> Iterator[Series]:
     bins, has_label = layout.bins[layout.model.score.name], layout.model.label is not None
     labels, possible = bin_labels(bins), _possible(layout)
-    truths = {"negative": [0], "positive": [1], "unknown": [2, 3]} if has_label else {"unknown": [2, 3]}
+    truths = {"negative": 0, "positive": 1} if has_label else {}
     for group in _groups(layout):
         rows = table[group.cohorts, group.flagged]
         for at in np.flatnonzero(possible[group.flagged]):
-            for truth, places in truths.items():
-                yield _sum(_OUTCOMES, rows[:, at, places, 0], **group.labels, bin=labels[at], truth=truth)
+            yield _sum(_ANSWERS, rows[:, at, :, 0], **group.labels, bin=labels[at])
+            for truth, place in truths.items():
+                yield _sum(_OUTCOMES, rows[:, at, place, 0], **group.labels, bin=labels[at], truth=truth)
     if has_label:
         yield _sum("wakeful_outcome_invalid_total", table[..., 3, 0])
     if has_label and isinstance(bins, NumericBins) and bins.low >= 0.0 and bins.high <= 1.0:  # a probability
@@ -183,13 +188,14 @@ def _binary(layout: Layout, table: Ints) -> Iterator[Series]:
 
 
 def _binary_sums(table: Ints, possible: NDArray[np.bool_], labels: list[str], group: _Group) -> Iterator[Series]:
-    known, unknown = table[:, : len(labels) - 2, :2], table[:, : len(labels) - 2, 2:]
+    answered = table[:, : len(labels) - 2]
+    known = answered[:, :, :2]
     for at in np.flatnonzero(possible[: known.shape[1]]):
-        yield _total(known[:, at, :, 1], **group.labels, bin=labels[at], statistic="score")
-        yield _total(unknown[:, at, :, 1], **group.labels, bin=labels[at], statistic="score_of_unknown")
-    yield _total(known[:, :, 1, 1], **group.labels, statistic="score_of_positives")
-    yield _total(known[..., 2], **group.labels, statistic="squared_score")
-    yield _total(known[..., 3], **group.labels, statistic="log_loss")
+        yield _total(_SCORES, answered[:, at, :, 1], **group.labels, bin=labels[at])
+        yield _total(_OUTCOME_SUMS, known[:, at, :, 1], **group.labels, bin=labels[at], statistic="score")
+    yield _total(_OUTCOME_SUMS, known[:, :, 1, 1], **group.labels, statistic="score_of_positives")
+    yield _total(_OUTCOME_SUMS, known[..., 2], **group.labels, statistic="squared_score")
+    yield _total(_OUTCOME_SUMS, known[..., 3], **group.labels, statistic="log_loss")
 
 
 def _possible(layout: Layout) -> NDArray[np.bool_]:
@@ -211,13 +217,12 @@ def _regression(layout: Layout, table: Ints) -> Iterator[Series]:
     answered = table[..., : layout.bins[layout.model.score.name].size, 0, :]
     rows = answered[..., 0]
     for at, label in enumerate(bin_labels(layout.bins[layout.model.score.name])):
-        is_answered = at < rows.shape[-1]  # an error needs a prediction
-        if is_answered:
+        yield _sum(_ANSWERS, table[..., at, :, 0], bin=label)
+        if at < rows.shape[-1]:  # an error needs a prediction
             yield _sum(_OUTCOMES, table[..., at, 0, 0], bin=label, truth="known")
-        yield _sum(_OUTCOMES, table[..., at, int(is_answered) :, 0], bin=label, truth="unknown")
     yield _sum("wakeful_outcome_invalid_total", table[..., 2, 0])
     for at, name in enumerate(_STATISTICS, start=1):
-        one = _total(answered[..., at], statistic=name)
+        one = _total(_OUTCOME_SUMS, answered[..., at], statistic=name)
         if name in _SIGNED:
             cells = rows.ravel().tolist()
             one = one._replace(cells=[*one.cells, *cells], weights=[*one.weights, *[FAR] * len(cells)])
@@ -229,7 +234,7 @@ def _classes(layout: Layout, table: Ints) -> Iterator[Series]:
     assert isinstance(bins, CategoryBins)
     labels = bin_labels(bins)[: bins.size]
     for at, answer in enumerate(labels):
+        yield _sum(_ANSWERS, table[..., at, :, 0], bin=answer)
         for place, truth in enumerate(labels):
             yield _sum(_OUTCOMES, table[..., at, place, 0], bin=answer, truth=truth)
-        yield _sum(_OUTCOMES, table[..., at, bins.size :, 0], bin=answer, truth="(unknown)")
     yield _sum("wakeful_outcome_invalid_total", table[..., -1, 0])

@@ -20,6 +20,7 @@ class Meter(NamedTuple):
 
 _DROPPED = "wakeful_observations_dropped_total"
 _LOST = "Observations that were not counted."
+_LOST_OUTCOMES = "Outcomes that were neither counted nor logged."
 
 # These only grow; seen = counted + dropped_full + dropped_error + invalid.
 COUNTERS = {
@@ -32,7 +33,11 @@ COUNTERS = {
         "wakeful_observations_unexpected_total", "Observations with a column that the reference does not know."
     ),
     "outcomes": Meter("wakeful_outcomes_reported_total", "Outcomes handed over by the service."),
-    "outcomes_dropped": Meter("wakeful_outcomes_dropped_total", "Outcomes dropped since the buffer was full."),
+    "outcomes_counted": Meter(
+        "wakeful_outcomes_counted_total", "Outcomes reported with what was answered, and so counted at once."
+    ),
+    "outcomes_dropped": Meter("wakeful_outcomes_dropped_total", _LOST_OUTCOMES, "buffer_full"),
+    "outcomes_invalid": Meter("wakeful_outcomes_dropped_total", _LOST_OUTCOMES, "invalid"),
     "log_rows": Meter("wakeful_log_rows_total", "Rows written to the log."),
     "log_lost": Meter("wakeful_log_lost_rows_total", "Rows that were to be logged and could not be."),
     "flushes": Meter("wakeful_flushes_total", "Times that the buffer was emptied."),
