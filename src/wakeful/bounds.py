@@ -17,7 +17,6 @@ def z_of(alpha: float) -> float:
     return -NormalDist().inv_cdf(alpha)  # 1 - alpha would lose the digits of a small alpha
 
 
-@lru_cache(maxsize=4096)  # most shares of healthy traffic are 0, of equally many rows
 def share_bounds(part: float, whole: float, alpha: float, rho: float = 0.0) -> tuple[float, float]:
     """Bounds of a share, valid for every n and every true share.
 
@@ -32,6 +31,10 @@ def share_bounds(part: float, whole: float, alpha: float, rho: float = 0.0) -> t
         alpha: error rate on each side.
         rho: learnt dispersion.
     """
+    return _known_bounds(part, whole, alpha, rho) if isinstance(part, float) else _bounds(part, whole, alpha, rho)
+
+
+def _bounds(part: float, whole: float, alpha: float, rho: float) -> tuple[float, float]:
     if whole <= 0:
         return 0.0, 1.0
     z = z_of(alpha)
@@ -43,6 +46,9 @@ def share_bounds(part: float, whole: float, alpha: float, rho: float = 0.0) -> t
         low = share - hypot(share - low, share - least_usual(minimum(share, 1.0 - row), rho, z))
         high = share + hypot(high - share, 1.0 - share - least_usual(1.0 - maximum(share, row), rho, z))
     return maximum(0.0, low), minimum(1.0, high)
+
+
+_known_bounds = lru_cache(maxsize=4096)(_bounds)  # most shares of healthy traffic are 0, of equally many rows
 
 
 def least_usual(share: float, rho: float, z: float) -> float:

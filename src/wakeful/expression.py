@@ -122,7 +122,7 @@ _ARITHMETIC: dict[str, Callable[..., float]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b if b else math.nan,
+    "/": lambda a, b: a / b if b != 0 else math.nan,
     "neg": lambda a: -a,
     "abs": abs,
 }

@@ -6,8 +6,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, Literal, NamedTuple
 
+from wakeful.arithmetic import hypot, maximum, minimum
 from wakeful.bins import format_number
 from wakeful.counts import Counts, Slice
 from wakeful.evidence import NOTHING, Estimate
@@ -196,34 +198,34 @@ class Window:
         values = {atom: estimate.value for atom, estimate in found.items()}
         value = calculate(node, values)
         divisors = [self.combined(one) for one in divisors_of(node)]
-        anything = math.inf if any(one.low <= 0 <= one.high for one in divisors) else 0.0
+        anything = math.inf if any(one.low <= 0 and one.high >= 0 for one in divisors) else 0.0
         below: dict[Any, float] = defaultdict(float, {None: anything})  # by the rows that err
         above = below.copy()
         for moved, estimate in found.items():
             ends = [calculate(node, values | {moved: end}) for end in _ends(node, moved, estimate)]
             rows = next(((leaf.of_reference, leaf.ago) for leaf in leaves_of(moved)), None)
-            below[rows] += max(0.0, value - min(ends))
-            above[rows] += max(0.0, max(ends) - value)
+            below[rows] = below[rows] + maximum(0.0, value - reduce(minimum, ends))
+            above[rows] = above[rows] + maximum(0.0, reduce(maximum, ends) - value)
         live = [one for atom, one in found.items() if any(leaf.is_live for leaf in leaves_of(atom))]
-        n = min((one.n for one in live or found.values()), default=math.inf)
-        noise = math.sqrt(sum(one.noise**2 for one in found.values()))
-        return Estimate(value, value - math.hypot(*below.values()), value + math.hypot(*above.values()), n, noise)
+        n = reduce(minimum, [one.n for one in live or found.values()], math.inf)
+        noise = hypot(*(one.noise for one in found.values()))
+        return Estimate(value, value - hypot(*below.values()), value + hypot(*above.values()), n, noise)
 
     def _of_atom(self, atom: Leaf | Op) -> Estimate:
         if isinstance(atom, Leaf):
             return self.estimate(atom)
         inner = self.combined(atom.operands[0])  # of abs: an interval around 0 is folded at 0
         ends = (abs(inner.low), abs(inner.high))
-        low = 0.0 if inner.low <= 0 <= inner.high else min(ends)
-        return inner._replace(value=abs(inner.value), low=low, high=max(ends))
+        low = 0.0 if inner.low <= 0 and inner.high >= 0 else minimum(*ends)
+        return inner._replace(value=abs(inner.value), low=low, high=maximum(*ends))
 
-    def _gap(self, one: Element, live: Estimate, other: Estimate) -> Estimate:
-        """The live side minus the other."""
+    def gap(self, one: Element, live: Estimate, other: Estimate) -> Estimate:
+        """The live side minus the other, given both."""
         if one.is_paired:
             return self.combined(Op("-", (one.live, one.other)))
         value = live.value - other.value  # of different rows: their errors are independent
-        below = math.hypot(live.value - live.low, other.high - other.value)
-        above = math.hypot(live.high - live.value, other.value - other.low)
+        below = hypot(live.value - live.low, other.high - other.value)
+        above = hypot(live.high - live.value, other.value - other.low)
         return Estimate(value, value - below, value + above, live.n)
 
     def tell(self, node: Node) -> str:
@@ -251,7 +253,7 @@ class Window:
 
     def _judge(self, one: Element, symbol: str, min_n: int) -> Judgement:
         live, other = self.combined(one.live), self.combined(one.other)
-        gap = self._gap(one, live, other)
+        gap = self.gap(one, live, other)
         verdict = _verdict(gap, symbol, self.strict)
         excess = gap.low if symbol in ("<=", "<") else -gap.high if symbol in (">=", ">") else max(gap.low, -gap.high)
         if live.n < min_n:

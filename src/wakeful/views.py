@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeful.bins import Bins, CategoryBins, Floats, Ints, NumericBins
+from wakeful.bins import HALF, Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.caching import cached_property
 from wakeful.counts import SUM_UNIT, Counts
 from wakeful.errors import SignalError
@@ -76,6 +76,16 @@ class ColumnCounts:
             return self.values / self.n
 
     @property
+    def steps(self) -> float:
+        """Sum of the steps of a numeric column from its origin."""
+        return float(self.sums[0])
+
+    @property
+    def squared_steps(self) -> float:
+        """Sum of their squares."""
+        return float(self.sums[1] * HALF + self.sums[2])
+
+    @property
     def numeric(self) -> NumericBins:
         """The bins of a numeric column; SignalError for any other."""
         if not isinstance(self.bins, NumericBins):
@@ -102,6 +112,10 @@ class ColumnCounts:
         found: NDArray[np.bool_] = ~self.seen & ~self.outside
         return found
 
+    def rows_of(self, at: int) -> float:
+        """Rows of one bin."""
+        return float(self.values[at])
+
     def within(self, bins: NDArray[np.bool_]) -> float:
         """Rows in some of the bins."""
         return float(self.values[bins].sum())
@@ -122,7 +136,8 @@ class ColumnCounts:
         if len(self.values) <= wanted:
             return np.arange(len(self.values))
         mass = np.cumsum(self.values) - self.values / 2
-        return np.minimum(np.floor(wanted * mass / max(self.n, 1)), wanted - 1).astype(np.intp)
+        found = np.minimum(np.floor(wanted * mass / max(self.n, 1)), wanted - 1)
+        return np.unique(found, return_inverse=True)[1]  # none is empty
 
     def grouped(self, groups: Ints) -> Floats:
         """Rows per group of neighbouring bins, shape (number of groups,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wakeful.bins import HALF
+from wakeful.arithmetic import maximum
 from wakeful.errors import SignalError
 from wakeful.evidence import Average, Quantile
 from wakeful.signals.signal import signal
@@ -16,10 +16,10 @@ __all__ = ["mean", "quantile", "std"]
 def _moments(live: ColumnCounts) -> tuple[float, float]:
     """Mean and variance from the fixed-point sums."""
     bins, n = live.numeric, live.n
-    if not n:
+    if not n > 0:
         return np.nan, np.nan
-    steps, upper, lower = live.sums / n
-    return bins.origin + bins.step * steps, bins.step**2 * max(0.0, upper * HALF + lower - steps**2)
+    steps, squares = live.steps / n, live.squared_steps / n
+    return bins.origin + bins.step * steps, bins.step**2 * maximum(0.0, squares - steps**2)
 
 
 @signal(kinds=("numeric",))

@@ -62,7 +62,7 @@ def share(live: ColumnCounts, value: Any) -> Share:
     Exact for categories, booleans and numbers with a bin of their own; other numbers have no count of
     their own, and asking for one raises UnknownName.
     """
-    return Share(live.values[_bin_of(live, value)], live.n)
+    return Share(live.rows_of(_bin_of(live, value)), live.n)
 
 
 def _bin_of(live: ColumnCounts, value: Any) -> int:

@@ -89,7 +89,9 @@ def test_a_column_is_told_bin_by_bin_under_names_that_people_know(counted: tuple
     assert only(series, "wakeful_rows_total") == {"": 1600}
     shares = only(series, "wakeful_reference_share", column="city")
     assert sum(shares.values()) == pytest.approx(1)
-    assert shares["Berlin"] == pytest.approx(0.5, abs=0.02)
+    [berlin] = only(series, "wakeful_reference_share", column="city", bin="Berlin").values()
+    assert berlin == pytest.approx(0.5, abs=0.02)
+    assert only(series, "wakeful_reference_share", column="city", bin="(unseen)").keys() == {"04,04,new"}
     debts = only(series, "wakeful_bin_total", column="debt")
     assert list(debts) == sorted(debts, key=lambda name: (name.startswith("("), name.startswith("(inv"), name))
     assert debts["(missing)"] == column_counts(counts, "debt").missing

@@ -19,13 +19,14 @@ from wakeful.bins import Floats, Ints
 from wakeful.counts import Layout
 from wakeful.live.export.cardinality import BySegment, Part, must_fit, parts
 from wakeful.live.export.exposition import Labels
-from wakeful.live.export.series import HELP, REFERENCE, unique
+from wakeful.live.export.series import HELP, REFERENCE, SHARES, unique
+from wakeful.live.export.usual import marks, usual
 from wakeful.live.shared.meters import COUNTERS, GAUGES, Meter, identity
 from wakeful.live.shared.slots import Reading, read
 from wakeful.reference import Reference
 from wakeful.version import VERSION
 
-__all__ = ["Collector", "Exporter", "exporters", "register", "unregister"]
+__all__ = ["Collector", "Exporter", "exporters", "register", "slice_labels", "unregister"]
 
 _FORGOTTEN = 3600.0  # seconds after which a version without a living worker is no longer shown
 
@@ -71,8 +72,8 @@ class Exporter:
         self.folder = folder
         self.reference = reference
         self.identity = identity(reference.layout, version)
-        self._plan = _plan(reference.layout, parts(reference, by_segment))
-        self._shares = _shares(reference)
+        self._plan = _plan(reference, parts(reference, by_segment))
+        self._shares = usual(reference)
         self._versions: dict[str, list[_Family]] = {}
 
     def describe(self) -> list[Metric]:
@@ -132,15 +133,18 @@ class Exporter:
         return self._versions[version]
 
 
-def _plan(layout: Layout, found: Iterable[Part]) -> list[_Family]:
+def _plan(reference: Reference, found: Iterable[Part]) -> list[_Family]:
     """Every series of every slice, by metric, with the labels that do not depend on the version."""
-    labels = _slice_labels(layout)
+    layout = reference.layout
+    labels = slice_labels(layout)
     rows: dict[str, list[tuple[Labels, Ints, list[float]]]] = {name: [] for name in HELP}
     for part in found:
         for at in part.slices:
+            marked = iter(marks(reference, part.name, at) if part.name else ())
             for series in part.series:
                 cells = np.array(series.cells, dtype=np.intp) + at * layout.width
-                rows[series.name].append((Labels(labels[at] | series.labels), cells, list(series.weights)))
+                mark = next(marked) if series.name == SHARES else {}
+                rows[series.name].append((Labels(labels[at] | series.labels | mark), cells, list(series.weights)))
     return [_family(name, some) for name, some in rows.items() if some]
 
 
@@ -151,22 +155,13 @@ def _family(name: str, rows: list[tuple[Labels, Ints, list[float]]]) -> _Family:
     return _Family(name, list(labels), np.concatenate(cells), np.array(list(chain(*weights))), starts)
 
 
-def _slice_labels(layout: Layout) -> list[Labels]:
+def slice_labels(layout: Layout) -> list[Labels]:
+    """Labels of every slice: none of all traffic."""
     labels = [Labels()]
     for segment in layout.model.segments:
         names = layout.segment_values(segment)
         labels.extend(Labels(segment=segment, value=value) for value in unique(names[:-4], names[-4:]))
     return labels
-
-
-def _shares(reference: Reference) -> Floats:
-    """The reference's vector with shares in place of rows, but for the number of rows itself."""
-    table = reference.counts.table.copy()
-    for place in reference.layout.cells.values():
-        values = table[:, place.start : place.start + place.values]
-        values /= np.maximum(values.sum(axis=1, keepdims=True), 1.0)
-        table[:, place.start + place.values] /= np.maximum(table[:, 0], 1.0)
-    return table.ravel()
 
 
 def _add_meters(metrics: dict[str, Metric], labels: Labels, reading: Reading) -> None:

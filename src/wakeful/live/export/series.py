@@ -20,6 +20,7 @@ from wakeful.counts import SUM_UNIT, Cells, Layout
 __all__ = [
     "HELP",
     "REFERENCE",
+    "SHARES",
     "Series",
     "bin_labels",
     "series_of_column",
@@ -28,7 +29,7 @@ __all__ = [
     "unique",
 ]
 
-_BY_BIN, _SHARES = "wakeful_bin_total", "wakeful_reference_share"
+_BY_BIN, SHARES = "wakeful_bin_total", "wakeful_reference_share"
 _MISSING, _ROWS = "wakeful_reference_missing_share", "wakeful_reference_rows"
 _ANSWERS, _SCORES = "wakeful_answer_total", "wakeful_answer_score_total"
 _OUTCOMES, _OUTCOME_SUMS = "wakeful_outcome_total", "wakeful_outcome_sum_total"
@@ -45,11 +46,11 @@ HELP = {
     _OUTCOMES: "Rows by answer and true outcome, where that is known; it may have come long after the answer.",
     "wakeful_outcome_invalid_total": "Rows whose outcome is no valid one.",
     _OUTCOME_SUMS: "Sums over rows with an answer and a known outcome; errors and labels in the reference's scales.",
-    _SHARES: "Share of a bin among the values that training showed.",
+    SHARES: "Share of a bin to expect among the values: that of training, which new categories take a part of.",
     _MISSING: "Share of rows without a value in training.",
     _ROWS: "Rows of the training data.",
 }
-REFERENCE = frozenset((_SHARES, _MISSING, _ROWS))  # calculated from the reference, not from live counts
+REFERENCE = frozenset((SHARES, _MISSING, _ROWS))  # calculated from the reference, not from live counts
 
 _LONGEST = 100  # characters of a label
 _STATISTICS = ("error", "absolute_error", "squared_error", "error_to_the_fourth",
@@ -117,7 +118,7 @@ def series_of_column(layout: Layout, name: str) -> list[Series]:
     labels = bin_labels(bins)
     cells = np.arange(place.start, place.start + place.values + 2)
     found = [_sum(_BY_BIN, cells[at], column=name, bin=label) for at, label in enumerate(labels)]
-    found += [_sum(_SHARES, cells[at], column=name, bin=label) for at, label in enumerate(labels[: place.values])]
+    found += [_sum(SHARES, cells[at], column=name, bin=label) for at, label in enumerate(labels[: place.values])]
     found.append(_sum(_MISSING, cells[place.values], column=name))
     return found + (_sums_of_column(name, place, bins) if isinstance(bins, NumericBins) else [])
 

@@ -1,0 +1,283 @@
+"""Checks, called with symbols: the formulas that judge counts say what Prometheus has to record."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from wakeful.budget import duration
+from wakeful.checks import Assertion, Check
+from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan, Recording, Refusal
+from wakeful.compile.promql import Writer
+from wakeful.compile.sources import Asked, LiveColumn, Mixed, Sources, UsualColumn
+from wakeful.compile.symbols import CannotSay, Case, Operand, Symbol, cases, explore
+from wakeful.counts import IDS, Slice
+from wakeful.errors import SignalError, UnknownName
+from wakeful.evidence import Estimate
+from wakeful.expression import Comparison, Element, Key, Leaf, Node, Op, calculate, leaves_of, on_reference, sources_of
+from wakeful.monitor import Monitor
+from wakeful.reference import Dispersion
+from wakeful.verdicts import Window
+from wakeful.views import column_counts
+
+__all__ = ["plan_of"]
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+_RESULTS = (ESTIMATE, LOW, HIGH, ROWS, LIMIT, NOISE, REFERENCE, VERDICT)
+_INSTEAD = {
+    "spike": ("it needs fingerprints of values, which stay inside the service", "linf, or share of the value you fear"),
+    "fault": ("it needs fingerprints of values, which stay inside the service", "missing, invalid, unseen, linf"),
+    "vanished": ("it tries every choice of values that are gone", "linf, or share of the value you count on"),
+    "duplicates": ("ids stay inside the service", ""),
+    "ks": ("it adds bins up from one end to the other", "d1"),
+    "wasserstein": ("it adds bins up from one end to the other", "d1, or mean"),
+    "quantile": ("it adds bins up from one end to the other", "mean, or share of a value"),
+    "std": ("it needs the middle of every bin", "mean"),
+}  # why some signals cannot be said, and what comes nearest
+
+
+def plan_of(monitor: Monitor) -> Plan:
+    """What Prometheus is to record of a monitor's checks.
+
+    Raises:
+        CheckError: a check cannot be read.
+    """
+    sources = Sources(monitor.reference)
+    said: dict[str, list[_Said]] = {check.name: [] for check in monitor.checks}
+    refusals = []
+    for check in monitor.checks:
+        for at, assertion in enumerate(monitor.assertions(check)):
+            try:
+                said[check.name] += _say(sources, monitor, check, at, assertion)
+            except (CannotSay, SignalError, UnknownName) as error:
+                refusals.append(_refusal(check, assertion, error))
+    shared, checks = _written(monitor.reference.model.name, said)
+    return Plan(monitor.reference.model.name, (*sources.recordings(), *shared), checks, tuple(refusals))
+
+
+class _Said(NamedTuple):
+    """What an assertion comes to, for columns of one kind: a symbol for each of ``_RESULTS``."""
+
+    labels: dict[str, str]
+    results: tuple[Symbol, ...]
+
+
+def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recording], dict[str, tuple[Recording, ...]]]:
+    """The recordings that several checks read, and those of each."""
+    roots = {name: [result for one in some for result in one.results] for name, some in said.items()}
+    writer = Writer(model, [one for some in roots.values() for one in some])
+    results: dict[str, list[Recording]] = {}
+    users: dict[str, set[str]] = defaultdict(set)
+    for name, some in said.items():
+        results[name] = [
+            Recording(record, writer.write(result), {"model": model, "check": name} | one.labels)
+            for one in some
+            for record, result in zip(_RESULTS, one.results, strict=True)
+        ]
+        for part in writer.parts_of(roots[name]):
+            users[part.record].add(name)
+    parts = list(writer.parts.values())
+    checks = {
+        name: (*(part for part in parts if users[part.record] == {name}), *found) for name, found in results.items()
+    }
+    return [part for part in parts if len(users[part.record]) > 1], checks
+
+
+def _refusal(check: Check, assertion: Assertion, error: Exception) -> Refusal:
+    comparison = assertion.comparison
+    for leaf in (*leaves_of(comparison.left), *leaves_of(comparison.right)):
+        if leaf.signal.name in _INSTEAD:
+            return Refusal(
+                check, assertion, f"{leaf.signal.name}: {_INSTEAD[leaf.signal.name][0]}", _INSTEAD[leaf.signal.name][1]
+            )
+    return Refusal(check, assertion, str(error), getattr(error, "instead", ""))
+
+
+def _say(sources: Sources, monitor: Monitor, check: Check, at: int, assertion: Assertion) -> list[_Said]:
+    """An assertion of all its columns at once, where its formulas allow it; else of each kind of columns apart."""
+    labels = {"assertion": assertion.source.removeprefix("assert "), "at": str(at)}
+    for by_kind in (False, True):
+        try:
+            return [
+                _said(sources, monitor, check, assertion, columns, labels)
+                for columns in _classes(sources, assertion.comparison, duration(check.window), by_kind=by_kind)
+            ]
+        except Mixed:
+            continue
+    raise CannotSay("it asks for the kind of each column")
+
+
+def _said(
+    sources: Sources,
+    monitor: Monitor,
+    check: Check,
+    assertion: Assertion,
+    columns: tuple[str, ...],
+    labels: dict[str, str],
+) -> _Said:
+    live, other = (_only(node, columns) for node in assertion.comparison.live)
+    leaves = [leaf for node in (live, other) for leaf in leaves_of(node)]
+    window = _SymbolicWindow(
+        monitor.reference, monitor.reference.counts, monitor.alpha(check, assertion), length=duration(check.window),
+        sources=sources,
+        name=check.window,
+        by_column=len({leaf.columns for leaf in leaves if leaf.columns is not None}) == 1,
+        by_part=len({leaf.parts for leaf in leaves}) == 1,
+    )  # fmt: skip
+    results = window.results(assertion.comparison.direction, live, other, check.min_n)
+    first = leaves[0].columns
+    is_named = first is None or "column" in results[0].labels
+    return _Said(labels if is_named or first is None else labels | {"column": first[0]}, results)
+
+
+def _classes(sources: Sources, comparison: Comparison, length: float, *, by_kind: bool) -> list[tuple[str, ...]]:
+    """The columns of which an assertion is asked, those apart whose formulas take other ways."""
+    bins, strays = sources.reference.layout.bins, sources.reference.stray(length).columns
+    found: dict[Any, list[str]] = defaultdict(list)
+    for element in comparison.elements:
+        names = [leaf.columns[0] for leaf in leaves_of(element.live) if leaf.columns]
+        rates = [strays.get(name, Dispersion()) for name in names]
+        way = [
+            (rate.shape > 0, rate.missing > 0, by_kind and type(bins[name]))
+            for name, rate in zip(names, rates, strict=True)
+        ]
+        column = element.key.column
+        found[tuple(way)] += [column] if column is not None and column not in found[tuple(way)] else []
+    return [tuple(columns) for columns in found.values()]
+
+
+def _only(node: Node, columns: tuple[str, ...]) -> Node:
+    """A tree asked of some columns only, where it is asked of several."""
+    if isinstance(node, Leaf) and node.columns is not None and len(node.columns) > 1:
+        return node._replace(columns=columns)
+    if isinstance(node, Op):
+        return node._replace(operands=tuple(_only(one, columns) for one in node.operands))
+    return node
+
+
+@dataclass(frozen=True, eq=False)
+class _SymbolicWindow(Window):
+    """Live traffic of which nothing is known but its series.
+
+    Attributes:
+        sources: these series.
+        name: length of the window, as it was given.
+        by_column, by_part: whether all that is asked is asked of the same columns, and slices, one by one.
+    """
+
+    sources: Sources = field(kw_only=True)
+    name: str = field(kw_only=True)
+    by_column: bool = field(kw_only=True)
+    by_part: bool = field(kw_only=True)
+
+    def results(self, symbol: str, live: Node, other: Node, min_n: int) -> tuple[Symbol, ...]:
+        """What both sides come to, and whether they compare as asserted."""
+        is_paired = bool(sources_of(live) & sources_of(other))
+        whole = Key(None, Slice(None, None))
+        element = Element(whole, live, other, on_reference(live), frozenset(), is_paired)
+
+        def judged() -> tuple[Estimate, Estimate, Estimate]:
+            sides = self.combined(element.live), self.combined(element.other)
+            return (*sides, self.gap(element, *sides))
+
+        mine, limit, gap = (Estimate(*one) for one in _merged(explore(judged)))
+        expected = calculate(
+            element.expected, {leaf: self.estimate(leaf).value for leaf in leaves_of(element.expected)}
+        )
+        verdict = _verdict(symbol, gap, mine, min_n)
+        others = (mine.low, mine.high, mine.n, limit.value, mine.noise, expected, verdict)
+        value = mine.value
+        if not isinstance(value, Symbol):
+            raise CannotSay("it asks nothing of live traffic")
+        return (value, *(one if _is_as_wide(one, value) else 0.0 * value + one for one in others))
+
+    def estimate(self, leaf: Leaf) -> Estimate:
+        """The value of a leaf with its interval, as symbols."""
+        asked = (leaf, self.alpha)
+        if asked not in self._known:
+            self._known[asked] = self._constant(leaf) if leaf.of_reference else self._traced(leaf)
+        return self._known[asked]
+
+    def _asked(self, leaf: Leaf) -> Asked:
+        columns = leaf.columns or ()
+        return Asked(
+            self.name, leaf.ago, columns, self.by_column or len(columns) > 1,
+            leaf.parts, self.by_part or len(leaf.parts) > 1,
+        )  # fmt: skip
+
+    def _constant(self, leaf: Leaf) -> Estimate:
+        """A leaf that is asked of the reference: known already."""
+        if self.reference.seasons is not None:
+            UsualColumn.refuse()
+        window = Window(self.reference, self.reference.counts, self.alpha, length=self.length)
+        found = {
+            (column, part): window.estimate(leaf._replace(columns=None if column is None else (column,), parts=(part,)))
+            for column in leaf.columns or (None,)
+            for part in leaf.parts
+        }
+        asked = self._asked(leaf)
+        return Estimate(
+            *(self.sources.constant(asked, {key: one[at] for key, one in found.items()}) for at in range(5))
+        )
+
+    def _traced(self, leaf: Leaf) -> Estimate:
+        if leaf.against:
+            raise CannotSay("how few rows are grouped follows the earlier window", f"live.ago({leaf.against!r})")
+        if leaf.signal.of not in ("column", "rows"):
+            raise CannotSay("outcomes are not written down yet")
+        if leaf.signal.column == IDS:
+            raise CannotSay("ids stay inside the service")
+        asked = self._asked(leaf)
+        like = column_counts(
+            self.reference.counts, leaf.columns[0] if leaf.columns else self.reference.model.score.name
+        )
+        live = LiveColumn(self.sources, asked, like)
+        expected: Any = UsualColumn(self.sources, asked, like) if leaf.signal.wants_reference else live
+        rho = self.sources.constant(
+            asked,
+            {
+                (column, part): self._rho(leaf, column or like.name)
+                for column in leaf.columns or (None,)
+                for part in leaf.parts
+            },
+        )
+        arguments = dict(leaf.arguments)
+        view: Any = live
+        [found] = _merged(explore(lambda: (leaf.signal.estimate(view, expected, arguments, self.alpha, rho),)))
+        return Estimate(*found)
+
+
+def _merged(paths: list[Case]) -> list[tuple[Operand, ...]]:
+    """Tuples of numbers that depend on conditions, as numbers that do; what is not known is left out."""
+    known = [one for one in paths if not any(_is_nan(some[0]) for some in one.result)]
+    if not known:
+        raise CannotSay("it never says anything")
+    shape = [len(some) for some in known[0].result]
+    return [
+        tuple(cases([Case(one.conditions, one.result[part][at]) for one in known]) for at in range(length))
+        for part, length in enumerate(shape)
+    ]
+
+
+def _is_nan(value: Operand) -> bool:
+    return not isinstance(value, Symbol) and math.isnan(value)
+
+
+def _is_as_wide(one: Operand, value: Symbol) -> bool:
+    return isinstance(one, Symbol) and one.labels == value.labels
+
+
+def _verdict(symbol: str, gap: Estimate, live: Estimate, min_n: int) -> Operand:
+    """0 where the assertion holds, 2 where live traffic refutes it, else 1."""
+    above, below = np.greater(gap.low, 0.0), np.less(gap.high, 0.0)
+    compare = {"<=": np.less_equal, "<": np.less, ">=": np.greater_equal, ">": np.greater, "==": np.equal}
+    fails: Any = {"<=": above, "<": above, ">=": below, ">": below}.get(symbol, np.logical_or(above, below))
+    if min_n:
+        fails = np.logical_and(fails, np.greater_equal(live.n, float(min_n)))
+    return (1.0 - compare[symbol](gap.value, 0.0)) * (1.0 + fails)

@@ -1,0 +1,219 @@
+"""What Prometheus calculates from a plan is what the checks say of the same counts."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import wakeful
+from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan
+from wakeful.compile.promql import quoted
+from wakeful.compile.tracing import plan_of
+from wakeful.counts import Counts
+from wakeful.live.export.cardinality import asked
+from wakeful.live.export.exporter import Exporter, slice_labels
+from wakeful.live.shared.slots import Reading
+from wakeful.verdicts import Judgement
+
+VERSIONS = 1_000
+TOLERANCE = 1e-6
+MOST_SAMPLES = 10_000  # that promtool reads in one query
+READ = (
+    "wakeful_bin_total",
+    "wakeful_rows_total",
+    "wakeful_off_grid_total",
+    "wakeful_column_sum_total",
+    "wakeful_reference_share",
+)
+OF_JUDGEMENT: dict[str, Callable[[Judgement], float]] = {
+    ESTIMATE: lambda one: one.estimate,
+    LOW: lambda one: one.low,
+    HIGH: lambda one: one.high,
+    ROWS: lambda one: one.n,
+    LIMIT: lambda one: one.limit,
+    NOISE: lambda one: one.noise,
+    REFERENCE: lambda one: one.reference,
+    VERDICT: lambda one: {"pass": 0.0, "unsure": 1.0, "fail": 2.0}[one.verdict],
+}
+
+
+@pytest.fixture(scope="module")
+def promtool(real_component: Any) -> str:
+    found = shutil.which("promtool")
+    real_component(found is not None, "promtool", "sudo apt-get install prometheus")
+    return found or ""
+
+
+def rows(seed: int, n: int = 6_000) -> pd.DataFrame:
+    """Loans with numbers, categories whose names need care, and holes."""
+    random = np.random.default_rng(seed)
+    debt = np.where(random.random(n) < 0.1, np.nan, random.normal(0, 1, n))
+    score = 1 / (1 + np.exp(-np.nan_to_num(debt) - random.normal(0, 1, n)))
+    return pd.DataFrame(
+        {
+            "debt": debt,
+            "age": random.integers(18, 70, n).astype(float),
+            'ci"ty': random.choice(["Berlin", "Köln", 'a|b"\n\\c', "(missing)"], n, p=[0.5, 0.3, 0.15, 0.05]),
+            "platform": random.choice(["web", "app"], n, p=[0.7, 0.3]),
+            "score": score,
+            "paid": (random.random(n) < score).astype(int),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def reference() -> wakeful.Reference:
+    return wakeful.learn(rows(1), score="score", label="paid", threshold=0.5, segments=["platform"], name='lo"ans{$x}')
+
+
+def windows(monitor: wakeful.Monitor, number: int) -> Iterator[Counts]:
+    """Windows of no rows, of few and of many, and of rows in which something has changed."""
+    random = np.random.default_rng(5)
+    yield Counts.zero(monitor.reference.layout)
+    for seed in range(2, number + 1):
+        some = rows(seed, int(10 ** random.uniform(0, 3.6)))
+        if random.random() < 0.5:
+            break_something(some, random)
+        yield monitor.count(some)
+
+
+def break_something(some: pd.DataFrame, random: np.random.Generator) -> None:
+    """Shift, scale, empty, rename: as far as chance wants it."""
+    far = random.choice([0.03, 0.1, 0.3, 1.0])
+    hit = random.random(len(some)) < far
+    some["age"] += 20 * far * random.normal()
+    some["debt"] = some["debt"].where(~hit | (random.random() < 0.5))
+    some.loc[hit & (random.random(len(some)) < 0.5), 'ci"ty'] = random.choice(["Berlin", "Paris", "Köln"])
+    some["score"] = some["score"] ** (1 + far * random.normal())
+
+
+def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, promtool: str, tmp_path: Path) -> None:
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="1h", page="x")
+    def columns(live: Any) -> None:
+        assert live.score.d1() <= 0.15
+        assert live.features.d1() <= 0.2
+        assert live.features.psi() <= 0.2
+        assert live.features.jensen_shannon() <= 0.05
+        assert live.features.linf() <= 0.1
+        assert live.features.total_variation() < 0.1
+        assert live.features.missing() <= live.reference.features.missing() + 0.02
+        assert live.features.unseen() <= live.reference.features.unseen() + 0.01
+        assert live["age", "debt"].out_of_range() <= 0.01
+        assert live["age", "debt"].off_grid() <= live.reference["age", "debt"].off_grid() + 0.01
+        assert live["age"].mean() <= 44
+        assert live['ci"ty'].share("Berlin") >= 0.5
+        assert live.traffic() >= 100
+        assert abs(live["age"].mean() - live["debt"].mean()) <= 46
+        assert live.score.total_variation() <= 0.02 + live["age"].total_variation()
+        assert live.by("platform")["age"].mean() <= 44
+        assert live.by("platform").features.missing() <= live.reference.by("platform").features.missing() + 0.05
+
+    @monitor.check(window="1h", ticket="x", min_n=500)
+    def only_many(live: Any) -> None:
+        assert live["age"].mean() <= 44
+
+    plan = plan_of(monitor)
+    assert not plan.refusals
+    compare(promtool, tmp_path, monitor, plan, list(windows(monitor, VERSIONS)))
+
+
+def compare(promtool: str, folder: Path, monitor: wakeful.Monitor, plan: Plan, some: list[Counts]) -> None:
+    """Hold promtool's evaluation of a plan against the verdicts.
+
+    Every window is a version of the model, so that one evaluation judges as many as promtool takes.
+    """
+    expected = [list(judged(monitor, counts)) for counts in some]
+    inputs = [list(exported(monitor, str(version), counts)) for version, counts in enumerate(some)]
+    bins = max(sum(name.startswith("wakeful_bin_total") for name, _ in one) for one in inputs)
+    together = MOST_SAMPLES // (3 * bins)
+    tests = []
+    for first in range(0, len(some), together):
+        chunk = range(first, min(first + together, len(some)))
+        series = [(name, f"0 0 {value!r}") for version in chunk for name, value in inputs[version]]
+        wanted: Counter[tuple[str, str]] = Counter()
+        for version in chunk:
+            for check, record, labels, value in expected[version]:
+                wanted[check, record] += 1
+                series.append(
+                    (f'{expectation(record)}{{check={quoted(check)},version="{version}"{labels}}}', f"_ _ {value!r}")
+                )
+        tests.append((series, wanted))
+    evaluate(promtool, folder, plan, tests)
+
+
+def expectation(record: str) -> str:
+    return f"expected_{record.rsplit(':', 1)[1]}"
+
+
+def judged(monitor: wakeful.Monitor, counts: Counts) -> Iterator[tuple[str, str, str, float]]:
+    """Check, record, labels and value of everything that is to be recorded of a window; what has no rows is not."""
+    layout = monitor.reference.layout
+    for check in monitor.checks:
+        for one in monitor.judge(check, counts):
+            judgement = one.judgement
+            value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
+            labels = {"at": str(one.at), "column": judgement.column, "value": value}
+            text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
+            for record, of in OF_JUDGEMENT.items():
+                if not math.isnan(judgement.estimate) and math.isfinite(of(judgement)):
+                    yield check.name, record, text, float(of(judgement))
+
+
+def exported(monitor: wakeful.Monitor, version: str, counts: Counts) -> Iterator[tuple[str, float]]:
+    """Every series that a service of that version exports."""
+    exporter = Exporter(monitor.reference, Path("nowhere"), version=version, by_segment=asked(monitor.comparisons()))
+    vector = np.concatenate([counts.vector, np.zeros(exporter.identity.counters - counts.layout.size)])
+    for metric in exporter.metrics([Reading(version, vector, np.zeros((0, 3)), math.inf)]):
+        for sample in metric.samples:
+            if sample.name in READ:
+                labels = ",".join(f"{label}={quoted(word)}" for label, word in sample.labels.items())
+                yield f"{sample.name}{{{labels}}}", float(sample.value)
+
+
+def evaluate(
+    promtool: str, folder: Path, plan: Plan, tests: list[tuple[list[tuple[str, str]], Counter[tuple[str, str]]]]
+) -> None:
+    """Let promtool record everything, and count what is as expected."""
+    recordings = [*plan.shared, *(one for some in plan.checks.values() for one in some)]
+    rules = [{"record": one.record, "expr": one.expr, "labels": dict(one.labels)} for one in recordings]
+    group = {"name": "all", "interval": "1h", "rules": rules}
+    (folder / "rules.yml").write_text(json.dumps({"groups": [group]}))
+    content = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": "1h",
+        "tests": [
+            {
+                "interval": "30m",
+                "input_series": [{"series": name, "values": values} for name, values in series],
+                "promql_expr_test": [of_record(check, record, number) for (check, record), number in wanted.items()],
+            }
+            for series, wanted in tests
+        ],
+    }
+    (folder / "test.yml").write_text(json.dumps(content))
+    command = [promtool, "test", "rules", "test.yml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
+
+
+def of_record(check: str, record: str, number: int) -> dict[str, Any]:
+    """So many series of a record are as expected, and there are no others."""
+    found = f"{record}{{check={quoted(check)}}}"
+    gap = f"abs({found} - on (check, version, at, column, value) {expectation(record)})"
+    return {
+        "expr": f"count({gap} <= {TOLERANCE})",
+        "eval_time": "1h",
+        "exp_samples": [{"value": number}],
+    }
