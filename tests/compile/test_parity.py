@@ -29,6 +29,10 @@ VERSIONS = 1_000
 TOLERANCE = 1e-6
 MOST_SAMPLES = 10_000  # that promtool reads in one query
 READ = (
+    "wakeful_outcome_total",
+    "wakeful_outcome_sum_total",
+    "wakeful_answer_total",
+    "wakeful_answer_score_total",
     "wakeful_bin_total",
     "wakeful_rows_total",
     "wakeful_off_grid_total",
@@ -124,9 +128,7 @@ def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, prom
     def only_many(live: Any) -> None:
         assert live["age"].mean() <= 44
 
-    plan = plan_of(monitor)
-    assert not plan.refusals
-    compare(promtool, tmp_path, monitor, plan, list(windows(monitor, VERSIONS)))
+    compare(promtool, tmp_path, monitor, compiled(monitor), list(windows(monitor, VERSIONS)))
 
 
 def compare(promtool: str, folder: Path, monitor: wakeful.Monitor, plan: Plan, some: list[Counts]) -> None:
@@ -217,3 +219,59 @@ def of_record(check: str, record: str, number: int) -> dict[str, Any]:
         "eval_time": "1h",
         "exp_samples": [{"value": number}],
     }
+
+
+def test_errors_of_a_regression_are_the_same(promtool: str, tmp_path: Path) -> None:
+    def houses(seed: int, n: int = 3_000, off: float = 0.0) -> pd.DataFrame:
+        random = np.random.default_rng(seed)
+        price = random.lognormal(12, 0.4, n)
+        guess = price * (1 + off + random.normal(0, 0.1, n))
+        return pd.DataFrame({"rooms": random.integers(1, 9, n), "guess": guess, "price": price})
+
+    monitor = wakeful.Monitor(wakeful.learn(houses(1), score="guess", label="price", name="houses"))
+
+    @monitor.check(window="1h", page="x")
+    def guesses_are_right(live: Any) -> None:
+        assert live.mean_absolute_error() <= 1.1 * live.reference.mean_absolute_error()
+        assert live.root_mean_squared_error() <= 30_000
+        assert -5_000 <= live.bias() <= 5_000
+        assert live.r2() >= 0.85
+
+    random = np.random.default_rng(2)
+    some = [Counts.zero(monitor.reference.layout)]
+    for seed in range(2, 62):
+        known = houses(seed, int(10 ** random.uniform(0, 3.5)), random.choice([0.0, 0.1 * random.normal()]))
+        known["price"] = known["price"].where(random.random(len(known)) < random.random())
+        some.append(monitor.count(known))
+    compare(promtool, tmp_path, monitor, compiled(monitor), some)
+
+
+def test_classes_are_the_same(promtool: str, tmp_path: Path) -> None:
+    def pets(seed: int, n: int = 3_000, wrong: float = 0.1) -> pd.DataFrame:
+        random = np.random.default_rng(seed)
+        true = random.choice(["cat", 'd"og', "(other)"], n, p=[0.6, 0.3, 0.1])
+        guess = np.where(random.random(n) < wrong, random.choice(["cat", 'd"og', "emu"], n), true)
+        return pd.DataFrame({"size": random.normal(size=n), "guess": guess, "pet": true})
+
+    monitor = wakeful.Monitor(wakeful.learn(pets(1), score="guess", label="pet", task="multiclass", name="pets"))
+
+    @monitor.check(window="1h", page="x")
+    def answers_are_right(live: Any) -> None:
+        assert live.accuracy() >= 0.85
+        assert live.recall(label='d"og') >= live.reference.recall(label='d"og') - 0.05
+        assert live.precision(label="cat") >= 0.9
+        assert live.f1(label="cat") >= 0.9
+        assert live.confusion(true="cat", predicted='d"og') <= 0.05
+
+    random = np.random.default_rng(2)
+    some = [
+        monitor.count(pets(seed, int(10 ** random.uniform(0, 3.5)), random.choice([0.1, 0.5]))) for seed in range(40)
+    ]
+    compare(promtool, tmp_path, monitor, compiled(monitor), some)
+
+
+def compiled(monitor: wakeful.Monitor) -> Plan:
+    """The plan of a monitor all of whose checks can be compiled."""
+    plan = plan_of(monitor)
+    assert not [(one.assertion.source, one.reason) for one in plan.refusals]
+    return plan

@@ -7,7 +7,7 @@ formula branches on a symbol it is run once for every way that it may go (``expl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
@@ -70,7 +70,8 @@ class Symbol(NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         if not _EXPLORERS:
             raise CannotSay("it asks whether a live value is true")
-        return _EXPLORERS[-1].decide(self)
+        is_condition = self.operation in OPPOSITE
+        return _EXPLORERS[-1].decide(self if is_condition else Symbol("!=", (self, 0.0), self.labels))
 
     def _no_number(self) -> NoReturn:
         raise CannotSay("it takes a live value for a plain number")
@@ -259,18 +260,51 @@ def explore(formula: Callable[[], T]) -> list[Case]:
 
 
 def cases(some: Iterable[Case]) -> Operand:
-    """One symbol for a number that depends on conditions; there is none where no case applies."""
-    some = list(some)
-    if len(some) == 1 and not some[0].conditions:
-        return some[0].result
-    merged: dict[Any, list[Any]] = {}
-    for one in some:
-        result = one.result if isinstance(one.result, Symbol) else float(one.result)
-        merged.setdefault(id(result) if isinstance(result, Symbol) else result, []).append((one.conditions, result))
-    flat = tuple((conditions, result) for group in merged.values() for conditions, result in group)
+    """One symbol for a number that depends on conditions, as ``explore`` found it; there is none where it is NaN.
+
+    Conditions on which nothing depends are left out.
+    """
+    flat = tuple(_flat(_tree(list(some), 0)))
+    if not flat:
+        raise CannotSay("it never says anything")
+    if len(flat) == 1 and not flat[0][0]:
+        return flat[0][1]
     symbols = [one for conditions, result in flat for one in (*(some for some, _ in conditions), result)]
-    labels = union(one for one in symbols if isinstance(one, Symbol))
-    return Symbol("cases", (_Cases(flat),), labels)
+    return Symbol("cases", (_Cases(flat),), union(one for one in symbols if isinstance(one, Symbol)))
+
+
+class _Fork(NamedTuple):
+    condition: Symbol
+    holds: Any
+    fails: Any
+
+
+def _tree(some: list[Case], depth: int) -> Any:
+    """A number, a symbol, or a fork into two of these."""
+    if len(some[0].conditions) == depth:
+        result = some[0].result
+        return result if isinstance(result, Symbol) else float(result)
+    condition = some[0].conditions[depth][0]
+    holds, fails = (_tree([one for one in some if one.conditions[depth][1] is way], depth + 1) for way in (True, False))
+    return holds if _is_same(holds, fails) else _Fork(condition, holds, fails)
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    if isinstance(a, _Fork) and isinstance(b, _Fork):
+        return a.condition is b.condition and _is_same(a.holds, b.holds) and _is_same(a.fails, b.fails)
+    if any(isinstance(one, (_Fork, Symbol)) for one in (a, b)):
+        return a is b
+    return bool(a == b) or (math.isnan(a) and math.isnan(b))
+
+
+def _flat(tree: Any) -> Iterator[tuple[tuple[tuple[Symbol, bool], ...], Operand]]:
+    """Every number of a tree with the conditions that lead to it."""
+    if isinstance(tree, _Fork):
+        for way, branch in ((True, tree.holds), (False, tree.fails)):
+            for conditions, result in _flat(branch):
+                yield ((tree.condition, way), *conditions), result
+    elif isinstance(tree, Symbol) or not math.isnan(tree):
+        yield (), tree
 
 
 class _Cases(tuple[Any, ...]):

@@ -6,12 +6,13 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wakeful.budget import duration
 from wakeful.checks import Assertion, Check
+from wakeful.compile.outcomes import live_outcomes
 from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan, Recording, Refusal
 from wakeful.compile.promql import Writer
 from wakeful.compile.sources import Asked, LiveColumn, Mixed, Sources, UsualColumn
@@ -23,11 +24,9 @@ from wakeful.expression import Comparison, Element, Key, Leaf, Node, Op, calcula
 from wakeful.monitor import Monitor
 from wakeful.reference import Dispersion
 from wakeful.verdicts import Window
-from wakeful.views import column_counts
+from wakeful.views import column_counts, outcomes
 
 __all__ = ["plan_of"]
-
-T = TypeVar("T", bound=tuple[Any, ...])
 
 _RESULTS = (ESTIMATE, LOW, HIGH, ROWS, LIMIT, NOISE, REFERENCE, VERDICT)
 _INSTEAD = {
@@ -186,7 +185,7 @@ class _SymbolicWindow(Window):
             sides = self.combined(element.live), self.combined(element.other)
             return (*sides, self.gap(element, *sides))
 
-        mine, limit, gap = (Estimate(*one) for one in _merged(explore(judged)))
+        mine, limit, gap = _merged(explore(judged))
         expected = calculate(
             element.expected, {leaf: self.estimate(leaf).value for leaf in leaves_of(element.expected)}
         )
@@ -229,40 +228,36 @@ class _SymbolicWindow(Window):
     def _traced(self, leaf: Leaf) -> Estimate:
         if leaf.against:
             raise CannotSay("how few rows are grouped follows the earlier window", f"live.ago({leaf.against!r})")
-        if leaf.signal.of not in ("column", "rows"):
-            raise CannotSay("outcomes are not written down yet")
         if leaf.signal.column == IDS:
             raise CannotSay("ids stay inside the service")
         asked = self._asked(leaf)
-        like = column_counts(
-            self.reference.counts, leaf.columns[0] if leaf.columns else self.reference.model.score.name
-        )
-        live = LiveColumn(self.sources, asked, like)
-        expected: Any = UsualColumn(self.sources, asked, like) if leaf.signal.wants_reference else live
-        rho = self.sources.constant(
-            asked,
-            {
-                (column, part): self._rho(leaf, column or like.name)
-                for column in leaf.columns or (None,)
-                for part in leaf.parts
-            },
-        )
+        live, expected = self._views(leaf, asked)
+        name = self.reference.model.score.name
+        every = [(column, part) for column in leaf.columns or (None,) for part in leaf.parts]
+        rho = self.sources.constant(asked, {(column, part): self._rho(leaf, column or name) for column, part in every})
         arguments = dict(leaf.arguments)
-        view: Any = live
-        [found] = _merged(explore(lambda: (leaf.signal.estimate(view, expected, arguments, self.alpha, rho),)))
-        return Estimate(*found)
+        [found] = _merged(explore(lambda: (leaf.signal.estimate(live, expected, arguments, self.alpha, rho),)))
+        return found
+
+    def _views(self, leaf: Leaf, asked: Asked) -> tuple[Any, Any]:
+        """What a formula is called with: live counts, and those of the reference where it wants them."""
+        counts = self.reference.counts
+        if leaf.signal.of not in ("column", "rows"):
+            usual = outcomes(counts, 0, leaf.held_out)
+            return live_outcomes(self.sources, asked, usual), usual
+        like = column_counts(counts, leaf.columns[0] if leaf.columns else self.reference.model.score.name)
+        live = LiveColumn(self.sources, asked, like)
+        return live, UsualColumn(self.sources, asked, like) if leaf.signal.wants_reference else live
 
 
-def _merged(paths: list[Case]) -> list[tuple[Operand, ...]]:
-    """Tuples of numbers that depend on conditions, as numbers that do; what is not known is left out."""
-    known = [one for one in paths if not any(_is_nan(some[0]) for some in one.result)]
-    if not known:
-        raise CannotSay("it never says anything")
-    shape = [len(some) for some in known[0].result]
-    return [
-        tuple(cases([Case(one.conditions, one.result[part][at]) for one in known]) for at in range(length))
-        for part, length in enumerate(shape)
-    ]
+def _merged(paths: list[Case]) -> list[Estimate]:
+    """Estimates that depend on conditions, as estimates of numbers that do; none where there is no value."""
+    return [Estimate(*(_number(paths, part, at) for at in range(5))) for part in range(len(paths[0].result))]
+
+
+def _number(paths: list[Case], part: int, at: int) -> Operand:
+    known = [(one.conditions, one.result[part]) for one in paths]
+    return cases(Case(some, math.nan if _is_nan(one.value) else one[at]) for some, one in known)
 
 
 def _is_nan(value: Operand) -> bool:

@@ -8,8 +8,7 @@ most half a step, s = 2^-21, about 5e-7; the docstrings say what follows for eac
 
 from __future__ import annotations
 
-import numpy as np
-
+from wakeful.arithmetic import sqrt
 from wakeful.evidence import Average
 from wakeful.signals.signal import signal
 from wakeful.views import NumberOutcomes
@@ -33,7 +32,7 @@ def root_mean_squared_error(live: NumberOutcomes) -> Average:
     """
     n, _, _, square, fourth, *_ = live.sums
     mean = square / n
-    return Average(float(np.sqrt(mean)), (fourth / n - mean**2) / (4 * mean) if mean > 0 else 0.0, n)
+    return Average(sqrt(mean), (fourth / n - mean**2) / (4 * mean) if mean > 0 else 0.0, n)
 
 
 @signal(of="regression")
