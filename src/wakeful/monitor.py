@@ -260,7 +260,7 @@ class Monitor:
         (self._recorder or self._begun).inbox.observe(features, score, id, decision, time, label)
 
     def observe_batch(self, data: object, *, score: Sequence[Any] | None = None) -> None:
-        """Count, and log, many answers at once; never raises.
+        """Count, and log, many answers at once; never raises. What may change afterwards is copied: no Arrow or Polars.
 
         Args:
             data: a data frame (pandas, Polars, PyArrow, DuckDB), an Arrow stream, a dict from column name to
