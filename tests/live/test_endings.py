@@ -65,7 +65,7 @@ def test_a_recorder_that_was_replaced_ends_whatever_still_comes(
     monitor.observe({"income": 1.0}, score=0.1)
     monitor.start(counts=tmp_path, registry=None)
     for _ in range(3):
-        before.inbox.observe({"income": 1.0}, 0.1, None, None, None)  # as of a thread that had it in its hands
+        before.inbox.observe({"income": 1.0}, 0.1, None, None, None, None)  # as of a thread that had it in its hands
         until(lambda: before._thread is None and before._slot is None and not before.inbox.is_waiting)
     assert meters(before)["counted"] == 4
     assert recorder_of(monitor) is not before
