@@ -80,10 +80,10 @@ class Running:
         wait_for(lambda: self.counts().rows >= len(self.traffic.answers))
         return self.counts()
 
-    def judged(self, number: int, client: str | None = None) -> wakeful.monitor.Report:
+    def judged(self, number: int, client: str | None = None, *, campaign: bool = False) -> wakeful.monitor.Report:
         """What the checks say of some applications alone."""
         before = self.settled()
-        self.traffic.send(number, client)
+        self.traffic.send(number, client, campaign=campaign)
         return self.monitor.test(self.settled() - before)
 
     @contextlib.contextmanager
@@ -160,6 +160,14 @@ def test_healthy_traffic_raises_no_alarm(service: Running):
 
     assert not report.alarm, [one.judgement.message for one in report.failed]
     assert report.explanation == []
+
+
+def test_a_campaign_wakes_nobody_and_is_told_all_the_same(service: Running):
+    report = service.judged(400, campaign=True)
+
+    assert not report.alarm, [one.judgement.message for one in report.failed]
+    assert report.explanation[0].column == "property"
+    assert "condominium from" in report.explanation[0].text
 
 
 def test_an_application_is_scored_in_the_service_as_it_is_in_a_table(example: Example, trained: Path):

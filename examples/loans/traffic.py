@@ -5,6 +5,8 @@
 The applications are those of FOLDER/validation.parquet, in random order, each with a number of its own. A hundred
 of them are a day. What became of one is told two days later, and only where the bank did not take a second look:
 otherwise it is the look's outcome, and not known what would have been without it.
+
+With --campaign the bank advertises, and others apply than before. Nothing is wrong then, and nobody should be woken.
 """
 
 from __future__ import annotations
@@ -41,6 +43,11 @@ INCIDENTS: dict[str, Callable[[Application], Application]] = {
 }
 
 
+def eagerness(one: Application) -> float:
+    """How many times as often such an application comes during a campaign for condominiums."""
+    return 3.0 if one["property"] == "condominium" else 1.0
+
+
 class Traffic:
     """A client of the service.
 
@@ -68,14 +75,16 @@ class Traffic:
         self.outcomes = 0
         self.failed = 0
 
-    def send(self, number: int, incident: str | None = None) -> None:
+    def send(self, number: int, incident: str | None = None, *, campaign: bool = False) -> None:
         """Send some applications at the rate, and the outcomes that are due; wait for the answers."""
+        eager = np.array([eagerness(row) if campaign else 1.0 for row in self.rows])
+        drawn = self._rng.choice(len(self.rows), number, p=eager / eager.sum())
         change = INCIDENTS[incident] if incident else dict
         began = time.monotonic()
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             for place in range(number):
                 time.sleep(max(0.0, began + place / self.rate - time.monotonic()))
-                row = self.rows[self._rng.integers(len(self.rows))]
+                row = self.rows[drawn[place]]
                 features = {name: value for name, value in row.items() if name != "rejected"}
                 application = change(features) | {"application_id": f"A{self._sent}"}
                 for _ in range(2 if incident == "retries" else 1):
@@ -112,11 +121,12 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--rate", type=float, default=20.0, help="applications a second")
     parser.add_argument("--incident", choices=INCIDENTS)
+    parser.add_argument("--campaign", action="store_true", help="more condominiums; nothing is wrong")
     told = parser.parse_args()
     traffic = Traffic(told.url, told.folder, told.rate)
     try:
         while True:
-            traffic.send(A_DAY, told.incident)
+            traffic.send(A_DAY, told.incident, campaign=told.campaign)
             print(f"{len(traffic.answers):,} answers, {traffic.outcomes:,} outcomes, {traffic.failed:,} failed")
     except KeyboardInterrupt:
         traffic.close()

@@ -36,6 +36,11 @@ _STARTING: dict[int, Any] = {}
 STRICT_ERROR_RATE = 0.05  # a release gate decides once: 95% confidence, shared out over the values of an assert
 
 
+def _starting() -> Any:
+    """Held while a recorder is started."""
+    return _STARTING.setdefault(os.getpid(), threading.RLock())
+
+
 class Report(NamedTuple):
     """What checks say of some rows.
 
@@ -203,14 +208,18 @@ class Monitor:
             series: that may be exported.
 
         Raises:
-            DataError: an option cannot be understood, or the export would have too many series.
+            DataError: an option cannot be understood, or the export would have too many series. What was watched
+                before is watched on.
         """
         from wakeful.live.service import Options, start  # what only a service needs
 
         self.must_derive()
         self.stop()
         options = Options(counts, log, version, registry, flush, buffer, series)
-        self._recorder = start(self._watched, self.comparisons(), options)
+        with _starting():
+            before, self._recorder = self._recorder, start(self._watched, self.comparisons(), options)
+        if before is not None:
+            before.replace()
 
     def stop(self) -> None:
         """Flush what waits and close the log; done by itself when the process ends."""
@@ -223,7 +232,7 @@ class Monitor:
         if self._recorder is None:
             from wakeful.live.service import start_quietly
 
-            with _STARTING.setdefault(os.getpid(), threading.RLock()):
+            with _starting():
                 if self._recorder is None:
                     self._recorder = start_quietly(self._watched, self.comparisons)
         return self._recorder
@@ -251,7 +260,7 @@ class Monitor:
         (self._recorder or self._begun).inbox.observe(features, score, id, decision, time, label)
 
     def observe_batch(self, data: object, *, score: Sequence[Any] | None = None) -> None:
-        """Count, and log, many answers at once; never raises.
+        """Count, and log, many answers at once; never raises. What may change afterwards is copied: no Arrow or Polars.
 
         Args:
             data: a data frame (pandas, Polars, PyArrow, DuckDB), an Arrow stream, a dict from column name to
@@ -312,11 +321,11 @@ class Monitor:
         Raises:
             OSError: what the workers wrote cannot be read for now.
         """
-        from wakeful.live.shared.folder import default_folder
+        from wakeful.live.shared.folder import counts_folder
         from wakeful.live.shared.totals import totals
 
         if folder is None:
-            folder = default_folder() if self._recorder is None else self._recorder.settings.folder
+            folder = counts_folder() if self._recorder is None else self._recorder.settings.folder
         return totals(self.reference.layout, Path(folder), version)
 
     def watch(self, model: Any) -> Any:

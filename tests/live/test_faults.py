@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from watched import Watched
 
 import wakeful
@@ -178,6 +180,34 @@ def test_a_folder_that_is_gone_and_comes_back_loses_nothing_new(
     until(lambda: service.meters["counted"] == 70, "what was kept in memory is shared")
     assert service.meters["flush_failures"] >= 1
     assert service.meters["seen"] == 70
+
+
+def test_what_cannot_be_shared_is_told_by_the_worker_that_knows_it_and_looks_like_no_restart(
+    reference: wakeful.Reference, tmp_path: Path
+) -> None:
+    folder, registry = tmp_path / "counts", CollectorRegistry()
+    folder.write_text("this is no folder")
+    monitor = wakeful.Monitor(reference)
+    monitor.start(counts=folder, registry=registry, flush=0.01)
+
+    def told(name: str) -> list[float]:
+        lines = re.findall(rf"^{name}{{model=\"loans\"}} (\S+)$", generate_latest(registry).decode(), re.M)
+        return [float(value) for value in lines]
+
+    shared, unshared = "wakeful_counts_shared", "wakeful_unshared_observations"
+    seen, counted = "wakeful_observations_seen_total", "wakeful_observations_counted_total"
+    assert told(shared) == [1.0]
+    assert told(seen) == [0.0]  # a counter has to begin at 0
+    for observed in 100, 170:
+        for _ in range(observed - 100 or 100):
+            monitor.observe({"income": 30_000.0}, score=0.3)
+        until(lambda: told(unshared) == [float(observed)], "they are told")  # noqa: B023
+        assert told(shared) == [0.0]
+        assert told(seen) == told(counted) == []  # not 0, which would say that nobody comes
+    folder.unlink()
+    until(lambda: told(counted) == [170.0], "they are shared")
+    assert (told(shared), told(unshared)) == ([1.0], [0.0])
+    monitor.stop()
 
 
 def test_a_folder_that_is_removed_is_made_again(service: Shared) -> None:

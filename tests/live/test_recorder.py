@@ -144,10 +144,72 @@ def test_two_versions_in_one_service_are_both_exported(traffic: Any, tmp_path: P
         assert text.count(f'wakeful_observations_counted_total{{model="loans",version="{version}"}} 10.0') == 1
 
 
+class _Hostile:
+    def __len__(self) -> int:
+        return 1
+
+    def has(self, name: str) -> bool:
+        raise OSError("hostile")
+
+
+@pytest.mark.parametrize("what", ["cannot be read", "could not be counted", "could not be logged", "cannot be shared"])
+def test_a_trouble_is_said_once_and_again_when_it_comes_again(
+    monitor: wakeful.Monitor, tmp_path: Path, what: str, traffic: Any, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = monitor._recorder
+    assert recorder is not None
+    recorder.settings = recorder.settings._replace(flush=1e-6)
+    healthy = recorder.settings
+
+    def trouble() -> None:
+        if what == "cannot be read":
+            monitor.observe_batch("no table")
+        elif what == "could not be counted":
+            recorder.inbox.observe_table([_Hostile()])  # type: ignore[list-item]
+        elif what == "could not be logged":
+            recorder.settings = healthy._replace(journal=_no_journal)
+            monitor.observe_batch(traffic(1))
+        else:
+            (tmp_path / "file").write_text("no folder")
+            recorder.settings = healthy._replace(folder=tmp_path / "file")
+            monitor.observe_batch(traffic(1))
+        monitor.stop()
+        recorder.settings = healthy
+
+    for _ in range(3):
+        trouble()
+    assert caplog.text.count(what) == 1
+    monitor.observe_batch(traffic(1))  # it works again
+    monitor.stop()
+    monkeypatch.setattr("wakeful.live.recorder._CALM", 0.0)  # for a while
+    trouble()
+    assert caplog.text.count(what) > 1  # the thread may flush, too
+
+
 @pytest.mark.parametrize("wrong", [{"version": "v" * 5_000}, {"counts": "no\0path"}])
 def test_what_no_flush_could_share_is_told_at_the_start(reference: wakeful.Reference, wrong: Any) -> None:
     with pytest.raises(wakeful.DataError):
         wakeful.Monitor(reference).start(**wrong, registry=None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"series": 0}, "series must be a number of series that may be exported, at least 1, not 0"),
+        ({"series": "many"}, "not 'many'"),
+        ({"series": 1e5}, "not 100000.0"),
+        ({"series": None}, "not None"),
+        ({"series": True}, "not True"),
+        ({"buffer": True}, "buffer must be a number of observations, at least 1, not True"),
+        ({"flush": float("nan")}, "flush must be seconds between 0 and 3,600, not nan"),
+    ],
+)
+@pytest.mark.parametrize("registry", [None, CollectorRegistry()], ids=["not exported", "exported"])
+def test_an_option_that_means_nothing_is_told_at_the_start(
+    reference: wakeful.Reference, tmp_path: Path, wrong: Any, said: str, registry: Any
+) -> None:
+    with pytest.raises(wakeful.DataError, match=said):
+        wakeful.Monitor(reference).start(counts=tmp_path, **wrong, registry=registry)
 
 
 @pytest.mark.parametrize("frame", [dict, pd.DataFrame], ids=["columns", "pandas"])

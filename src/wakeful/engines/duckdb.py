@@ -16,6 +16,7 @@ from wakeful.engines.history import History, Run, quoted, text
 from wakeful.engines.losses import Files, lost
 from wakeful.engines.schemas import guessed, lasting, reconciled, refuse_spellings, zones_of
 from wakeful.errors import DataError, MissingExtra
+from wakeful.live.log.merged import sources_in, without_replaced
 from wakeful.tables import Table
 
 try:
@@ -166,6 +167,7 @@ def _dataset(address: str, file: str | None = None) -> Any:
         path = path if file is None else file
         form = _csv_format() if path.endswith(_CSV) else "parquet"
         found = ds.dataset(path, filesystem=filesystem, format=form, partitioning="hive")
+        found = _whole_files(found, path)
     except FileNotFoundError as error:
         raise DataError(f"no data at {name}: there is no such file or folder.") from error
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -173,6 +175,22 @@ def _dataset(address: str, file: str | None = None) -> Any:
     if not found.files:
         raise DataError(f"no data at {name}: it holds no file.")
     return found
+
+
+def _whole_files(found: Any, root: str) -> Any:
+    """A bucket's dataset without the files of a log that a merged one replaces."""
+
+    def sources_of(file: str) -> set[str]:
+        with found.filesystem.open_input_file(file) as opened:
+            return sources_in(opened)
+
+    files = without_replaced(found.files, sources_of)
+    if len(files) == len(found.files):
+        return found
+    return ds.dataset(
+        files, found.schema, format=found.format, filesystem=found.filesystem, partitioning="hive",
+        partition_base_dir=root,
+    )  # fmt: skip
 
 
 def _from_dataset(name: str, found: Any) -> History:
@@ -253,10 +271,12 @@ def _files(path: str) -> list[str]:
     if Path(path).is_dir():
         inside = [one for suffix in (".parquet", *_CSV) for one in Path(path).rglob(f"*{suffix}")]
         files = sorted((str(one) for one in inside if not _is_hidden(one.relative_to(path))), key=_natural)
+        files = without_replaced(files, _sources_of)
         if not files:
             raise DataError(f"the folder {path} has no .parquet or .csv file.")
     elif any(sign in path for sign in "*?["):
         files = sorted(glob.glob(path, recursive=True), key=_natural)  # noqa: PTH207  # a pattern may be absolute
+        files = without_replaced(files, _sources_of)
         if not files:
             raise DataError(f"no file matches {path}.")
     elif Path(path).is_file():
@@ -272,6 +292,14 @@ def _files(path: str) -> list[str]:
             else f"{path} holds both Parquet and CSV files. Name one kind: {path}/*.parquet"
         )
     return files
+
+
+def _sources_of(file: str) -> set[str]:
+    """What a merged file of a log replaces; nothing where it cannot be read, which reading it will say."""
+    try:
+        return sources_in(file)
+    except (pa.ArrowException, OSError):
+        return set()
 
 
 def _is_hidden(path: Path) -> bool:

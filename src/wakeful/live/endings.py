@@ -3,7 +3,7 @@
 A normal exit and SIGTERM flush. Where nobody else catches SIGTERM, the process dies of it afterwards as it would
 have. Where a server does, it is flushed before the server's handler runs, which may end the process at once (a
 worker of Celery does). If it goes on serving for a while, it may then die without Python's own exit (uvicorn
-does), so from then on flushes follow each other closely. Children of ``multiprocessing`` (and of Celery's
+does), so for a minute flushes follow each other closely. Children of ``multiprocessing`` (and of Celery's
 billiard) leave without Python's own exit, too.
 """
 
@@ -15,22 +15,25 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
-__all__ = ["watch"]
+__all__ = ["PATIENCE", "afterwards", "watch"]
+
+PATIENCE = 5.0  # s that the end of a process waits, for all that it watches together
 
 
 class Ending(Protocol):
     """What wants to know."""
 
-    def stop(self) -> None:
-        """Flush and close."""
+    def stop(self, patience: float) -> None:
+        """Flush and close; what takes longer than so many seconds is begun, and another call waits for it."""
 
-    def hurry(self) -> None:
-        """Flush now, and from now on as often as can be; never raises."""
+    def hurry(self, patience: float) -> None:
+        """Flush, waiting for no more than so many seconds, and for a while as often as can be; never raises."""
 
     def forked(self) -> None:
         """Begin anew, in a child process."""
@@ -39,6 +42,7 @@ class Ending(Protocol):
 _log = logging.getLogger("wakeful")
 _watching: weakref.WeakSet[Ending] = weakref.WeakSet()
 _hooked: set[str] = set()
+_afterwards: list[Callable[[], None]] = []
 
 
 def watch(one: Ending) -> None:
@@ -56,6 +60,11 @@ def watch(one: Ending) -> None:
             _hooked.add(key)
             util.Finalize(None, _stop_all, exitpriority=0)
     _catch_sigterm()
+
+
+def afterwards(function: Callable[[], None]) -> None:
+    """Call what never raises at the end of this process, not of its children, when all that is watched has stopped."""
+    _afterwards.append(function)
 
 
 def _catch_sigterm() -> None:
@@ -85,19 +94,33 @@ class _Hurry:
         self.before = before
 
     def __call__(self, number: int, frame: FrameType | None) -> Any:
-        for one in list(_watching):
-            one.hurry()
+        _tell_all(lambda one, patience: one.hurry(patience))
         return self.before(number, frame)
 
 
 def _stop_all() -> None:
-    for one in list(_watching):
-        try:
-            one.stop()
-        except Exception as error:  # the others have to be flushed, and the process has to end
-            _log.warning("cannot be flushed at the end: %s: %s", type(error).__name__, error)
+    _tell_all(lambda one, patience: one.stop(patience))
+    while _afterwards:
+        _afterwards.pop()()
+
+
+def _tell_all(what: Callable[[Ending, float], None]) -> None:
+    """Tell all within one patience: first what none has to wait for, so that one that hangs costs others nothing."""
+    some, ends = list(_watching), time.monotonic() + PATIENCE
+    for one in some:
+        _tell(one, what, 0.0)
+    for one in some:
+        _tell(one, what, max(0.0, ends - time.monotonic()))
+
+
+def _tell(one: Ending, what: Callable[[Ending, float], None], patience: float) -> None:
+    try:
+        what(one, patience)
+    except Exception as error:  # the others have to be flushed, and the process has to end
+        _log.warning("cannot be flushed at the end: %s: %s", type(error).__name__, error)
 
 
 def _fork_all() -> None:
+    _afterwards.clear()
     for one in list(_watching):
         one.forked()

@@ -6,6 +6,7 @@ Every loss is counted, so that seen = counted + dropped. What cannot be shared o
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from wakeful.counting import Batch, Derivation, count
 from wakeful.counts import Counts
 from wakeful.errors import SignalError
 from wakeful.live import endings
+from wakeful.live.endings import PATIENCE
 from wakeful.live.holdout import Holdout
 from wakeful.live.inbox import Inbox
 from wakeful.live.known import beside_answers, change_of, known_at_once
@@ -45,7 +47,8 @@ _PAUSE = 0.0002  # s for them: a sleep of none would not let them in
 _TICK = 0.1  # s between looks at how large they are, while there is traffic
 _IDLE = 0.25  # s between looks whether there is any
 _HURRY = 0.01  # s between looks once the process is about to end
-_PATIENCE = 5.0  # s that the end of a process waits for the last flush
+_HURRIED = 60.0  # s of that, unless it goes on living; servers that are told to end wait for requests for half of them
+_CALM = 10.0  # s without a trouble, after which it is over, and said when it comes again
 _NEW_NAMES = 20  # unknown columns that are told by name, once each
 
 _log = logging.getLogger("wakeful")
@@ -104,7 +107,11 @@ class Watched(NamedTuple):
 
 
 class Recorder:
-    """Watches one model inside a service."""
+    """Watches one model inside a service.
+
+    Attributes:
+        unshared: observations of this process that could not be shared so far; None while all are.
+    """
 
     def __init__(self, watched: Watched, settings: Settings) -> None:
         self.layout = layout = watched.reference.layout
@@ -115,6 +122,7 @@ class Recorder:
         self._known = None if watched.known is None else {*watched.known, layout.model.id, layout.model.time}
         self._kept = watched.beside_outcomes
         self._told: set[str] = set()
+        self._is_replaced = False
         self._begin()
 
     def _begin(self) -> None:
@@ -128,45 +136,56 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._slot: Slot | None = None
         self._journal: Journal | None = None
+        self._closing: Journal | None = None  # what was the log, until it is published
         self._logged = (0, 0)
         self._rested = 0.0
-        self._hurry = self._stopped = False
-        self._complained: set[str] = set()
+        self._hurried = -math.inf  # until when it hurries
+        self._stopped = False
+        self._troubles: dict[str, float] = {}  # when each came last
+        self.unshared: float | None = None
 
     def complain(self, about: str, what: str, error: BaseException) -> None:
-        """Say in the log of the service what is wrong, once, until it has worked again."""
-        if about not in self._complained:
-            self._complained.add(about)
+        """Say in the log of the service what is wrong, once, until it has been well for a while."""
+        now, calm = time.monotonic(), max(_CALM, 2 * self.settings.flush)
+        before, self._troubles[about] = self._troubles.get(about, -math.inf), now
+        if now - before > calm:
             _log.warning("%s: %s: %s", self.identity.model, what, _told(error))
 
     def _start(self) -> None:
         with self._starting:
             if self._thread is not None or self._stopped:
                 return
-            thread = threading.Thread(target=self._run, name="wakeful", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="wakeful", daemon=True)
+            self.inbox.is_served = True  # before it runs: it may have ended again by the next line
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError:  # the interpreter is ending, or there are too many threads: flushed at the end
+                self.inbox.is_served = False
+                self._thread = None
                 return
-            self._thread = thread
-            self.inbox.is_served = True
         endings.watch(self)
 
     # In the recorder's own thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        following = time.monotonic() + self.settings.flush
-        while not self._stopped:
+        me, following = threading.current_thread(), time.monotonic() + self.settings.flush
+        while self._thread is me and not self._stopped:
             try:
-                self._wake.wait(min(_HURRY if self._hurry else _TICK if self.inbox else _IDLE, self.settings.flush))
+                pause = _HURRY if self._is_hurried else _TICK if self.inbox else _IDLE
+                self._wake.wait(min(pause, self.settings.flush))
                 self._wake.clear()
                 self.inbox.fit()
-                if self._hurry or time.monotonic() >= following:
-                    self.flush()
+                if self._is_replaced:
+                    self.stop(0.0)  # it began again only for what came after its end
+                elif self._is_hurried or time.monotonic() >= following:
+                    with self._flushing:
+                        if self._thread is me:  # else it was stopped meanwhile, and nothing may be opened again
+                            self._flush()
                     following = time.monotonic() + self.settings.flush
                 elif len(self.inbox) >= _CHUNK:
                     with self._flushing:
-                        self._take_pending()
+                        if self._thread is me:
+                            self._take_pending()
             except BaseException as error:  # a derived column may raise anything; the thread has to live on
                 self.complain("error", "cannot flush", error)
 
@@ -175,16 +194,19 @@ class Recorder:
         if not self._flushing.acquire(timeout=patience):
             return False
         try:
-            began = time.perf_counter()
-            self._take_refused()
-            self._take_pending()
-            self._take_outcomes()
-            self._meter("flushes", 1)
-            self._meter("flush_seconds", time.perf_counter() - began)
-            self._share()
+            self._flush()
         finally:
             self._flushing.release()
         return True
+
+    def _flush(self) -> None:
+        began = time.perf_counter()
+        self._take_refused()
+        self._take_pending()
+        self._take_outcomes()
+        self._meter("flushes", 1)
+        self._meter("flush_seconds", time.perf_counter() - began)
+        self._share()
 
     def _take_refused(self) -> None:
         for why, number in self.inbox.take_refused().items():
@@ -203,7 +225,7 @@ class Recorder:
         """Let other threads in every millisecond, unless too much waits, or the process ends."""
         if time.perf_counter() < self._rested + _STRETCH:
             return
-        if not self._stopped and not self._hurry and len(self.inbox) < self.settings.buffer // 2:
+        if not self._stopped and not self._is_hurried and len(self.inbox) < self.settings.buffer // 2:
             time.sleep(_PAUSE)
         self._rested = time.perf_counter()
 
@@ -337,31 +359,43 @@ class Recorder:
             self._slot.add(self._new, np.array([gauges[name] for name in GAUGES]))
         except Exception as error:  # mostly OSError; whatever it is, what waits is kept and tried again
             self._meter("flush_failures", 1)
+            self.unshared = float(self._new[self.layout.size + _PLACES["seen"]])
             self.complain("share", "counts cannot be shared for now", error)
             return
         self._new = np.zeros(self.identity.counters)
-        self._complained.discard("share")
+        self.unshared = None
 
     # The end ---------------------------------------------------------------------------------------------------
 
-    def hurry(self) -> None:
-        """Flush now, and from now on as often as can be: the process is about to end, maybe at once."""
-        self._hurry = True
+    @property
+    def _is_hurried(self) -> bool:
+        return time.monotonic() < self._hurried
+
+    def hurry(self, patience: float) -> None:
+        """Flush now, and for a while as often as can be: the process is about to end, maybe at once."""
+        self._hurried = time.monotonic() + _HURRIED
         self._wake.set()
         try:
-            self.flush(_PATIENCE)
+            self.flush(patience)
         except Exception as error:
             self.complain("error", "cannot flush", error)
 
-    def stop(self) -> None:
-        """Flush, close the log, and give the slot back; a new observation begins anew."""
-        if not self._stopping.acquire(timeout=_PATIENCE):
+    def stop(self, patience: float = PATIENCE) -> None:
+        """Flush, close the log, and give the slot back, within some seconds; a new observation begins anew."""
+        ends = time.monotonic() + patience
+        if not self._stopping.acquire(timeout=patience):
             return  # somebody else stops it
         try:
             self._stopped = True
             self._wake.set()
-            if self.flush(_PATIENCE):
-                self._close()
+            if not self._is_idle and self._flushing.acquire(timeout=max(0.0, ends - time.monotonic())):
+                try:
+                    self._flush()
+                    self._let_go()
+                finally:
+                    self._flushing.release()
+            if self._closing is not None:
+                self._closing.close(max(0.0, ends - time.monotonic()))
         finally:
             self._stopped = False
             self._stopping.release()
@@ -369,23 +403,26 @@ class Recorder:
             self._thread = None  # what came meanwhile found nobody to serve it
             self._start()
 
-    def _close(self) -> None:
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
-        if not self._flushing.acquire(timeout=_PATIENCE):
-            return  # a derived column hangs, or a disk
-        try:
-            self.inbox.is_served = False
-            if self._journal is not None:
-                self._journal.close(_PATIENCE)
-                self._share()
-            if self._slot is not None:
-                self._slot.close()
-            self._journal = self._slot = self._thread = None
-            self._logged = (0, 0)
-        finally:
-            self._flushing.release()
+    def replace(self) -> None:
+        """Stop for good: whatever still comes is counted, and its thread and slot are given back at once."""
+        self._is_replaced = True
+        self.stop()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether there is nothing to flush, and nothing to give back."""
+        is_closed = self._thread is None and self._slot is None and self._journal is None
+        return is_closed and not self.inbox.is_waiting and not self._new.any()
+
+    def _let_go(self) -> None:
+        """Give back all but what is still to be published of the log."""
+        self.inbox.is_served = False
+        if self._journal is not None:
+            self._closing = self._journal
+        if self._slot is not None:
+            self._slot.close()
+        self._journal = self._slot = self._thread = None
+        self._logged = (0, 0)
 
     def forked(self) -> None:
         """Begin anew in a forked child: what waits, the slot and the log are the parent's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Literal, NamedTuple
@@ -17,7 +18,7 @@ from wakeful.live import endings
 from wakeful.live.export.cardinality import asked
 from wakeful.live.export.exporter import Exporter, exporters, register, unregister
 from wakeful.live.recorder import Journal, Recorder, Settings, Watched
-from wakeful.live.shared.folder import default_folder
+from wakeful.live.shared.folder import default_folder, remove_unused
 from wakeful.live.shared.meters import identity
 from wakeful.reference import Reference
 
@@ -51,19 +52,27 @@ def start(watched: Watched, comparisons: Collection[Comparison], options: Option
     """
     if not isinstance(options.flush, int | float) or not 0 < options.flush <= 3600:
         raise DataError(f"flush must be seconds between 0 and 3,600, not {options.flush!r}.")
-    if not isinstance(options.buffer, int) or options.buffer < 1:
+    if not _is_positive(options.buffer):
         raise DataError(f"buffer must be a number of observations, at least 1, not {options.buffer!r}.")
+    if not _is_positive(options.series):
+        raise DataError(f"series must be a number of series that may be exported, at least 1, not {options.series!r}.")
     version = os.environ.get("WAKEFUL_VERSION", "") if options.version is None else str(options.version)
     _ = identity(watched.reference.layout, version).header  # DataError where the version is too long for a slot
     folder = _folder(options.counts)
     journal = _journal(watched.reference, options.log, version)
-    if options.registry is not None:
-        by_segment = asked(comparisons)
-        exporter = Exporter(watched.reference, folder, version=version, series=options.series, by_segment=by_segment)
-        _export(exporter, REGISTRY if options.registry == "default" else options.registry)
     recorder = Recorder(watched, Settings(folder, version, float(options.flush), options.buffer, journal))
+    if options.registry is not None:
+        exporter = Exporter(
+            watched.reference, folder, version=version, series=options.series, by_segment=asked(comparisons),
+            unshared=lambda: recorder.unshared,
+        )  # fmt: skip
+        _export(exporter, REGISTRY if options.registry == "default" else options.registry)
     endings.watch(recorder)  # SIGTERM can be caught only here, where observations come from other threads alone
     return recorder
+
+
+def _is_positive(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number > 0
 
 
 def start_quietly(watched: Watched, comparisons: Callable[[], Collection[Comparison]]) -> Recorder:
@@ -80,9 +89,11 @@ def start_quietly(watched: Watched, comparisons: Callable[[], Collection[Compari
 def _private() -> str:
     """A folder of this process alone; where not even that can be made, one where every flush fails, and says so."""
     try:
-        return mkdtemp(prefix="wakeful-")
+        folder = mkdtemp(prefix="wakeful-")
     except OSError:
         return os.devnull
+    endings.afterwards(partial(remove_unused, Path(folder)))
+    return folder
 
 
 def _folder(counts: str | os.PathLike[str] | None) -> Path:

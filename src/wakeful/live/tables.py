@@ -35,7 +35,7 @@ def snapshot(model: Model, data: object, score: Sequence[Any] | None = None) -> 
     if isinstance(data, np.ndarray):
         return [_of_columns(_named(model, data), model, score)]
     if isinstance(data, Mapping):
-        return [_of_columns(data, model, score)]
+        return [_of_columns({str(name): _values(values) for name, values in data.items()}, model, score)]
     return _of_frame(data, model, score)
 
 
@@ -60,18 +60,20 @@ def merged(tables: Iterable[Batch]) -> Iterator[Batch]:
         yield RowBatch(rows)
 
 
-def _named(model: Model, data: Any) -> dict[str, Any]:
+def _named(model: Model, data: Any) -> dict[str, Sequence[Any]]:
     names = list(dict.fromkeys(column.source for column in model.features if not column.derived))
     if data.ndim != 2 or data.shape[1] != len(names):
         raise DataError(
             f"an array of shape {data.shape} does not hold the {len(names)} input columns of the reference. Give "
             f"shape (rows, {len(names)}), in this order: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}."
         )
-    return {name: data[:, at] for at, name in enumerate(names)}
+    if data.dtype.kind in "fiub":  # at once: many times faster than column by column
+        data = data.copy(order="K")
+        return {name: data[:, at] for at, name in enumerate(names)}
+    return {name: _values(data[:, at]) for at, name in enumerate(names)}
 
 
-def _of_columns(data: Mapping[Any, Any], model: Model, score: Sequence[Any] | None) -> Batch:
-    columns = {str(name): _values(values) for name, values in data.items()}
+def _of_columns(columns: dict[str, Sequence[Any]], model: Model, score: Sequence[Any] | None) -> Batch:
     if score is not None:
         columns[model.score.source] = _values(score)
     lengths = {name: len(values) for name, values in columns.items()}
@@ -111,7 +113,9 @@ def _of_frame(data: Any, model: Model, score: Sequence[Any] | None) -> list[Batc
     if score is not None:
         if model.score.source in table.column_names:
             table = table.drop_columns([model.score.source])
-        table = table.append_column(model.score.source, pa.array(score, from_pandas=True))
+        table = table.append_column(model.score.source, pa.array(_values(score), from_pandas=True))
+    if type(data).__module__.partition(".")[0] != "pandas":  # it never changes, or was read from a stream
+        return [ArrowBatch(sturdy(batch)) for batch in table.to_batches()]
     sink = pa.BufferOutputStream()  # a copy: pyarrow may look at the very memory of a frame
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +21,7 @@ from typer.testing import CliRunner
 
 import wakeful
 from wakeful.cli import app
+from wakeful.engines.duckdb import stored_files
 from wakeful.live.log.compact import compact
 from wakeful.live.log.place import Place
 from wakeful.live.log.writer import Log, LogWriter
@@ -26,6 +29,7 @@ from wakeful.live.observations import Outcome, Row
 from wakeful.replay import open_history
 
 DAY = 86_400.0
+MANUAL = Path(__file__).resolve().parents[3] / "docs" / "log.md"
 
 
 def log_of(folder: Path | str, layout: Any, files: int = 5, start: float = 1e9, rows: int = 10) -> set[str]:
@@ -246,6 +250,109 @@ def test_a_bucket_is_compacted_and_an_interrupted_deletion_is_finished(
     (merged,) = place.files("predictions", "date=2001-09-09")
     with place.open(merged.name) as source:
         assert Counter(pq.read_table(source)["id"].to_pylist()) == Counter(wanted)
+
+
+DIES = """
+import os, sys
+from wakeful.live.log.compact import compact
+from wakeful.live.log.place import Place
+
+url, step = sys.argv[1:]
+put, delete, left = Place.put, Place.delete, [1]
+
+def dying_put(place, file, name):
+    if step == "before the upload":
+        os._exit(9)
+    if step == "in the upload" and place.local is not None:
+        os._exit(9)  # it is renamed
+    if step == "in the upload":
+        sink = place.filesystem.open_output_stream(place.path(name))
+        sink.write(file.read_bytes()[:1000])
+        os._exit(9)
+    put(place, file, name)
+    if step == "before the deletions":
+        os._exit(9)
+
+def dying_delete(place, name):
+    if not left:
+        os._exit(9)
+    left.pop()
+    delete(place, name)
+
+Place.put = dying_put
+if step == "in the deletions":
+    Place.delete = dying_delete
+compact(url)
+"""
+STEPS = ["before the upload", "in the upload", "before the deletions", "in the deletions"]
+
+
+@pytest.fixture(params=["bucket", "folder"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A bucket, or a folder on a disk that cannot exchange folders."""
+    if request.param == "folder":
+        return Place(tmp_path / "log")
+    bucket, path = request.getfixturevalue("bucket"), tmp_path.name
+    return Place(f"s3://key:secret@history/{path}?region=eu-central-1&scheme=http&endpoint_override={bucket}")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_compaction_that_dies_shows_our_readers_every_row_once_and_is_finished(
+    step: str, place: Place, reference: wakeful.Reference, tmp_path: Path
+) -> None:
+    wanted = log_of(place.url, reference.layout)
+    code = DIES if place.local is None else DIES.replace("compact(url)", NO_EXCHANGE + "compact(url)")
+    died = subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(place.url), step], check=False)
+    assert died.returncode == 9
+
+    merged = [one for one in place.files("predictions", "date=2001-09-09") if one.stem.startswith("merged-")]
+    assert len(merged) == (step in STEPS[2:])
+    assert histories(place.url) == Counter(wanted)
+    found = plainly(place)
+    assert found.keys() == wanted  # others may see a row twice, but never miss one
+    assert max(found.values()) == (2 if merged else 1)
+
+    wanted |= log_of(place.url, reference.layout, files=1, start=1e9 + 1)  # rows that come meanwhile
+    assert histories(place.url) == Counter(wanted)
+    compact(place.url)
+    assert histories(place.url) == plainly(place) == Counter(wanted)
+    assert len(place.files("predictions", "date=2001-09-09")) == 1
+
+
+NO_EXCHANGE = """
+from wakeful.live.log import compact as module
+module._EXCHANGE = 1 << 20
+"""
+
+
+def histories(url: Any) -> Counter[str]:
+    """How often each id is in the history that a replay reads, and in the files that a join reads."""
+    found = [open_history(str(url)), *(one.open() for one in stored_files(str(url)) or ())]
+    read = [Counter(id for batch in one.as_stored() for id in batch["id"].to_pylist()) for one in found]
+    assert read[0] == sum(read[1:], Counter())
+    return read[0]
+
+
+def plainly(place: Place) -> Counter[str]:
+    """How often each id is in the files, as any engine reads them."""
+    found: Counter[str] = Counter()
+    for one in place.files("predictions", "date=2001-09-09"):
+        with place.open(one.name) as file:
+            found.update(pq.read_table(file, columns=["id"])["id"].to_pylist())
+    return found
+
+
+def test_other_engines_can_leave_out_what_is_replaced_as_well(
+    reference: wakeful.Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the query of the manual."""
+    monkeypatch.chdir(tmp_path)
+    wanted = log_of("log", reference.layout)
+    code = DIES.replace("compact(url)", NO_EXCHANGE + "compact(url)")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, "log", "in the deletions"], check=False)
+    (query,) = re.findall(r"```sql\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.S)
+    assert ids("log") != Counter(wanted)
+    assert Counter(id for (id,) in duckdb.sql(f"SELECT id FROM ({query})").fetchall()) == Counter(wanted)
 
 
 def test_one_compaction_at_a_time(reference: wakeful.Reference, tmp_path: Path):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import wakeful
 from wakeful.live.shared import folder
-from wakeful.live.shared.folder import default_folder
+from wakeful.live.shared.folder import counts_folder, default_folder
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,13 @@ def test_the_processes_of_a_group_share_it_and_another_group_has_its_own(own_pla
     assert mine.parent == own_place
 
 
+def test_reading_writes_nothing(own_place: Path, reference: wakeful.Reference):
+    assert wakeful.Monitor(reference).counts().rows == 0
+    assert wakeful.Monitor(reference).counts(own_place / "missing").rows == 0
+    assert list(own_place.iterdir()) == []
+    assert counts_folder() == default_folder()
+
+
 def test_nobody_else_may_look_into_it():
     assert default_folder().stat().st_mode & 0o777 == 0o700
 
@@ -55,8 +63,9 @@ def test_it_is_in_the_temporary_folder_where_there_is_no_shared_memory(monkeypat
 def test_one_that_others_may_write_to_or_that_is_a_link_is_refused(tmp_path: Path):
     ours = default_folder()
     ours.chmod(0o777)
-    with pytest.raises(PermissionError, match="WAKEFUL_COUNTS=FOLDER"):
-        default_folder()
+    for found in default_folder, counts_folder:
+        with pytest.raises(PermissionError, match="WAKEFUL_COUNTS=FOLDER"):
+            found()
 
     ours.rmdir()
     (tmp_path / "elsewhere").mkdir(mode=0o700)

@@ -20,7 +20,7 @@ BySegment = Mapping[
     str, Set[str]
 ]  # per segment, the columns exported apart for its values; a column's name or OUTCOMES
 
-_OF_ITSELF = len(COUNTERS) + len(GAUGES) + 5  # what a monitor tells of itself
+_OF_ITSELF = len(COUNTERS) + len(GAUGES) + 7  # what a monitor tells of itself
 
 
 def asked(comparisons: Collection[Comparison]) -> dict[str, frozenset[str]] | None:

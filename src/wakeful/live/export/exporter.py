@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +54,7 @@ class Exporter:
         version: of the model, as this service calls it. Other versions in the folder are shown beside it.
         series: how many series there may be of a version.
         by_segment: per segment, the columns (and OUTCOMES) that are exported apart for its values; all without it.
+        unshared: tells how many observations this process could not share so far; None while it shares all.
 
     Raises:
         DataError: there would be more series than that; the message says what costs most.
@@ -67,11 +68,13 @@ class Exporter:
         version: str = "",
         series: int = 10_000,
         by_segment: BySegment | None = None,
+        unshared: Callable[[], float | None] = lambda: None,
     ) -> None:
         must_fit(reference, by_segment, series)
         self.folder = folder
         self.reference = reference
         self.identity = identity(reference.layout, version)
+        self._unshared = unshared
         self._plan = _plan(reference, parts(reference, by_segment))
         self._shares = usual(reference)
         self._versions: dict[str, list[_Family]] = {}
@@ -89,11 +92,16 @@ class Exporter:
         return self.metrics(found.readings, found.skipped)
 
     def metrics(self, readings: list[Reading], skipped: int = 0, *, readable: bool = True) -> Iterator[Metric]:
-        """The metrics of some counts."""
-        mine = self.identity.version
+        """The metrics of some counts.
+
+        What this process could not share is told as a gauge of its own: added to the counters, they would fall
+        whenever another worker, which lacks it, is scraped next, and each fall looks like a restart. Where nothing
+        was ever shared, counters of 0 would say that there is no traffic: they are left out until there are some.
+        """
+        mine, unshared = self.identity.version, self._unshared()
         oldest = time.time() - _FORGOTTEN
         shown = [one for one in readings if one.version == mine or len(one.gauges) or one.changed > oldest]
-        if readable and all(one.version != mine for one in shown):  # every series begins at 0
+        if readable and unshared is None and all(one.version != mine for one in shown):  # every series begins at 0
             shown.append(Reading(mine, np.zeros(self.identity.counters), np.zeros((0, self.identity.gauges)), 0.0))
         metrics: dict[str, Metric] = {}
         for one in shown:
@@ -101,6 +109,10 @@ class Exporter:
             _add_meters(metrics, self._labels(one.version), one)
         labels = self._labels(mine)
         _add(metrics, "wakeful_counts_readable", "Whether the shared counts could be read.", labels, float(readable))
+        told = "Whether the worker that answers can share what it counts."
+        _add(metrics, "wakeful_counts_shared", told, labels, float(unshared is None))
+        told = "Observations of the worker that answers, which it could not share so far."
+        _add(metrics, "wakeful_unshared_observations", told, labels, unshared or 0.0)
         _add(metrics, "wakeful_skipped_slots", "Files of shared counts that are damaged or foreign.", labels, skipped)
         about = {"task": self.reference.model.task, "score": self.reference.model.score.name}
         about["layout"] = self.reference.layout.fingerprint

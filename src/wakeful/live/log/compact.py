@@ -2,9 +2,10 @@
 
 In a directory a merged day takes the place of the old one in one step (Linux, renameat2), so a reader that lists a
 day lists either all the old files or all the new. Elsewhere, and in buckets, which know no such step, the merged
-file appears first and the old ones go within moments; a reader in between sees rows twice.
+file appears first, whole, and the old ones go within moments. It tells in its metadata which files it replaces, so
+readers of this library leave them out; others see rows twice in between, and never too few.
 
-Whatever dies in between, the next compaction finishes: a merged file knows which files it replaces.
+Whatever dies in between, the next compaction finishes.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from typing import NamedTuple
 
 from wakeful.budget import duration
 from wakeful.errors import DataError, MissingExtra
+from wakeful.live.log.merged import MERGED, SOURCES, sources_in
 from wakeful.live.log.place import TABLES, Place, Stored, date_of, folder_of
-from wakeful.live.log.publish import MERGED, SOURCES, publish, sources_of
+from wakeful.live.log.publish import publish, sources_of
 from wakeful.live.log.retention import expire
 from wakeful.live.log.segment import SUFFIX, orphans
 
@@ -236,7 +238,7 @@ def _finish(place: Place, kind: str) -> None:
 def _settle(folder: Path, work: Path) -> None:
     """Put a working folder in order: it holds new files that were never seen, or old ones."""
     merged = {path.name: path for path in folder.glob(f"{MERGED}*.parquet")}
-    replaced = {stem for path in merged.values() for stem in _sources(path)}
+    replaced = {stem for path in merged.values() for stem in sources_in(path)}
     new = [path for path in work.glob(f"{MERGED}*.parquet") if path.stem not in replaced and path.name not in merged]
     if not new:
         folder.mkdir(parents=True, exist_ok=True)
@@ -244,11 +246,6 @@ def _settle(folder: Path, work: Path) -> None:
             if path.stem not in replaced and not (folder / path.name).exists():
                 path.rename(folder / path.name)
     shutil.rmtree(work, ignore_errors=True)
-
-
-def _sources(path: Path) -> set[str]:
-    metadata = pq.read_metadata(path).metadata or {}
-    return set(json.loads(metadata.get(SOURCES, b"[]")))
 
 
 def _delete(place: Place, files: Sequence[Stored]) -> None:

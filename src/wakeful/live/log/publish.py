@@ -6,9 +6,8 @@ A file's name follows from its segment, so whoever publishes it again overwrites
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wakeful.errors import MissingExtra
+from wakeful.live.log.merged import MERGED, sources_in
 from wakeful.live.log.place import Place, date_of, folder_of
 from wakeful.live.log.segment import Segment
 
@@ -25,11 +25,9 @@ try:
 except ImportError as error:
     raise MissingExtra("pyarrow", "history", "the log") from error
 
-__all__ = ["MERGED", "PARTIAL", "publish", "sources_of", "writer"]
+__all__ = ["PARTIAL", "publish", "sources_of", "writer"]
 
-MERGED = "merged-"  # begins the names of files that compaction made
 PARTIAL = ".partial"  # ends the names of files that are being written
-SOURCES = b"wakeful.sources"  # stems of the files that a merged one replaces
 _DAY = 86_400 * 1_000_000
 _GROUP = 65_536  # rows of a row group, at most
 _GROUP_BYTES = 1 << 24
@@ -132,8 +130,7 @@ def _indices(at: Any) -> Any:
 def sources_of(place: Place, name: str) -> set[str]:
     """Stems of the files that a merged one replaces."""
     with place.open(name) as file:
-        metadata: Mapping[bytes, bytes] = pq.read_metadata(file).metadata or {}
-    return set(json.loads(metadata.get(SOURCES, b"[]")))
+        return sources_in(file)
 
 
 def _is_merged(place: Place, segment: Segment, day: str) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 from wakeful.bins import Floats
 from wakeful.live.shared.slot_file import HEADER, Copy, Foreign, Identity, create, newest, version_of, write
 
-__all__ = ["Found", "Identity", "Reading", "Slot", "read"]
+__all__ = ["Found", "Identity", "Reading", "Slot", "is_used", "read"]
 
 _MOST = 10_000  # slots of one folder
 _FOREIGN = (errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EPERM)  # what is there is no slot of ours
@@ -187,6 +187,15 @@ def read(folder: Path, identity: Identity) -> Found:
         changed = max(one.changed for one in some)
         readings.append(Reading(version, counters, np.array(gauges).reshape(-1, identity.gauges), changed))
     return Found(readings, skipped)
+
+
+def is_used(folder: Path) -> bool:
+    """Whether a worker that lives counts in a folder; OSError where its slots cannot be read for now."""
+    for path in folder.glob("*/*.slot"):
+        with path.open("rb") as file:
+            if _is_owned(file.fileno()):
+                return True
+    return False
 
 
 class _Read(NamedTuple):
