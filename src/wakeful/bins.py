@@ -160,7 +160,7 @@ class NumericBins:
         """Whether each value is finer than the grid, shape (n,); NaN and infinity never are."""
         if self.decimals is None:
             return np.zeros(len(values), dtype=bool)
-        return are_finer(values, self.decimals, rooms)
+        return are_finer(values, 10.0**self.decimals, rooms)
 
     def describe(self, index: int) -> str:
         """The values of bin ``index`` in words: ``12–250``, ``0``, ``above 250``."""
@@ -260,23 +260,24 @@ class Grid(NamedTuple):
         return (found // self.apart).astype(np.uint8)
 
 
-def are_finer(values: Floats, decimals: int, rooms: Floats | None = None) -> NDArray[np.bool_]:
-    """Whether each value has more than so many decimals, shape (n,); room to calculate in has shape (2, n).
+def are_finer(values: Floats, units: float | Floats, rooms: Floats | None = None) -> NDArray[np.bool_]:
+    """Whether each value is finer than a grid of so many units per one; room to calculate in has shape (2, n).
 
+    Values have shape (n,); those of columns side by side (columns, n), where units have shape (columns, 1).
     What comes from a number with fewer decimals by way of float32 has not; nor have values so large that floats
     cannot tell, NaN and infinity.
     """
-    units, rounded = np.empty((2, len(values))) if rooms is None else rooms
-    np.multiply(values, 10.0**decimals, out=units)
-    np.rint(units, out=rounded)
-    units -= rounded
-    np.abs(units, out=units)
-    finer: NDArray[np.bool_] = units > _UNEVEN
+    apart, rounded = np.empty((2, *values.shape)) if rooms is None else rooms
+    np.multiply(values, units, out=apart)
+    np.rint(apart, out=rounded)
+    apart -= rounded
+    np.abs(apart, out=apart)
+    finer: NDArray[np.bool_] = apart > _UNEVEN
     number = np.count_nonzero(finer)
     if number:  # seldom, so the rest may take its time
-        doubtful: Any = np.flatnonzero(finer) if number < _FEW * len(values) else slice(None)
+        doubtful: Any = np.nonzero(finer) if number < _FEW * values.size else slice(None)
         size = np.abs(rounded[doubtful])
-        uneven = (units[doubtful] > _SINGLE * size) | ~_is_single(values[doubtful])
+        uneven = (apart[doubtful] > _SINGLE * size) | ~_is_single(values[doubtful])
         finer[doubtful] &= uneven & (size <= _TOLD)
     return finer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from wakeful.tally import Sliced, blocks, count_numbers, tabulate
 
 __all__ = ["FAR", "Batch", "Derivation", "RowBatch", "count", "count_known", "encode"]
 
+_FEW = 4096  # rows: so many numeric columns are counted at once
 FAR = 4.0  # errors and labels beyond four times the reference's scale are summed as if they were there
 
 
@@ -120,13 +122,14 @@ class RowBatch:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    """The columns of rows that all have the same ones in the same order, which is fast to tell; else none."""
-    if not rows or not set(map(type, rows)) <= {dict}:
+    """The columns of rows that all have the same ones, which is fast to tell; else none."""
+    if not rows or set(map(type, rows)) != {dict} or len(rows[0]) < 2 or set(map(len, rows)) != {len(rows[0])}:
         return {}
     names = list(rows[0])
-    if list(chain.from_iterable(rows)) != names * len(rows):
+    try:
+        values = list(chain.from_iterable(map(itemgetter(*names), rows)))
+    except KeyError:
         return {}
-    values = list(chain.from_iterable(row.values() for row in rows))
     return {name: values[at :: len(names)] for at, name in enumerate(names)}
 
 
@@ -147,8 +150,14 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         return counts
     where = _slices(layout, batch, derived)
     table = counts.table
+    at_once: tuple[Column, ...] = ()
+    if layout.numeric and len(batch) <= _FEW:
+        at_once = layout.numeric
+        layout.panel.count(table, [encode(layout, batch, one, derived) for one in at_once], where)
     table[:, :1] = tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
     for column in layout.counted:
+        if column in at_once:
+            continue
         values = encode(layout, batch, column, derived)
         place = layout.cells[column.name]
         table[:, place.start : place.stop] = _count_column(layout.bins[column.name], values, where)

@@ -22,6 +22,7 @@ from wakeful.bins import Bins, CategoryBins, Floats, NumericBins
 from wakeful.caching import cached_property
 from wakeful.errors import DataError, UnknownName
 from wakeful.model import Column, Kind, Model
+from wakeful.panel import Panel, Place
 
 __all__ = ["CLOCK", "IDS", "SUM_UNIT", "Cells", "Counts", "Layout", "Slice"]
 
@@ -118,6 +119,21 @@ class Layout:
             places[column.name] = place
             at = place.stop
         return places
+
+    @cached_property
+    def numeric(self) -> tuple[Column, ...]:
+        """Every counted column of numbers."""
+        return tuple(column for column in self.counted if isinstance(self.bins[column.name], NumericBins))
+
+    @cached_property
+    def panel(self) -> Panel:
+        """What counts all of these at once; there is at least one."""
+        columns = []
+        for column in self.numeric:
+            bins, place = self.bins[column.name], self.cells[column.name]
+            assert isinstance(bins, NumericBins)
+            columns.append((bins, Place(place.start, place.start + place.values + 2, place.stop - place.sums)))
+        return Panel(columns)
 
     @cached_property
     def outcome_start(self) -> int:

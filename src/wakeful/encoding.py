@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import numbers
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,15 @@ def _is_null(value: Any) -> bool:
 def encode_categories(values: Sequence[Any], bins: CategoryBins) -> Ints:
     """Python values as cells of ``bins``, shape (n,)."""
     kind, *others = set(map(type, values)) - {type(None)} or {str}
-    if not others and kind in bins.cells_of:
-        return np.fromiter(map(bins.cells_of[kind].get, values, repeat(bins.unknown)), np.intp, len(values))
+    if not others and kind in bins.cells_of and len(values):
+        cells = bins.cells_of[kind]
+        try:
+            found: Iterable[int] = itemgetter(*values, None)(cells)  # half the time of looking each up
+        except KeyError:  # one of them was not seen in training
+            found = map(cells.get, values, repeat(bins.unknown))
+        if bins.size + 2 <= 256:
+            return np.frombuffer(bytes(found), np.uint8, len(values)).astype(np.intp)
+        return np.fromiter(found, np.intp, len(values))
     return np.fromiter((_any_category(value, bins) for value in values), dtype=np.intp, count=len(values))
 
 

@@ -13,6 +13,7 @@ import numbers
 import struct
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -112,6 +113,12 @@ def text_of(id: Any) -> str | None:
 
 def encode_ids(values: Sequence[Any]) -> Ints:
     """Python values as cells, shape (n,)."""
+    with suppress(struct.error, UnicodeError):  # beyond 64 bits, or a lone surrogate: one by one
+        kinds = set(map(type, values))
+        if kinds == {int}:
+            return cells_of_numbers(np.frombuffer(struct.pack(f"{len(values)}q", *values), dtype=np.int64))
+        if kinds == {str}:
+            return cells_of_words(np.array([crc32(value.encode()) for value in values], dtype=np.uint64))
     words = [_word(value) for value in values]
     cells = cells_of_words(np.array([0 if isinstance(word, float) else word for word in words], dtype=np.uint64))
     for at, word in enumerate(words):

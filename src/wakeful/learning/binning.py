@@ -63,7 +63,7 @@ def _decimals(finite: Floats) -> int | None:
     zero = _ZERO * np.abs(finite).max()
     for decimals in range(_MOST_DECIMALS + 1):
         told = finite[can_tell(finite, decimals)]
-        finer = are_finer(told, decimals) | ((np.abs(told) > zero) & (np.abs(told) < 0.5 / 10**decimals))
+        finer = are_finer(told, 10.0**decimals) | ((np.abs(told) > zero) & (np.abs(told) < 0.5 / 10**decimals))
         if len(finer) >= _FEWEST_ON_GRID and finer.sum() <= (1 - _ON_GRID) * len(finer):
             return decimals
     return None

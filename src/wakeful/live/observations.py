@@ -104,9 +104,11 @@ def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, paus
     model = layout.model
     batch = Courteous([one[0] for one in some], pause)
     for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3), (model.label, 5):
+        if name is None:
+            continue
         said = [one[place] for one in some]
         unsaid = [at for at, value in enumerate(said) if value is None]
-        if name is None or len(unsaid) == len(said):
+        if len(unsaid) == len(said):
             continue
         for at in unsaid:
             said[at] = some[at][0].get(name)
