@@ -29,6 +29,7 @@ __all__ = [
     "Grid",
     "Ints",
     "NumericBins",
+    "Scale",
     "are_finer",
     "can_tell",
     "format_number",
@@ -113,6 +114,14 @@ class NumericBins:
         return math.trunc(self.center / self.step) * self.step
 
     @cached_property
+    def scale(self) -> Scale:
+        """What turns values into steps."""
+        most = sys.float_info.max
+        reach = max(self.origin - REACH * self.step, -most), min(self.origin + REACH * self.step, most)
+        inverse = 1.0 / self.step
+        return Scale(inverse, RAISED - self.origin * inverse, reach)
+
+    @cached_property
     def grid(self) -> Grid:
         """What counts many values fast."""
         return Grid.of(self)
@@ -152,8 +161,8 @@ class NumericBins:
         Whole numbers below 2^53 add exactly, so sums do not depend on the order of the rows.
         Squares would get there after 131,072 far values; ``halves`` keeps them exact for 2^36 rows.
         """
-        near = self.grid.near(np.where(np.isfinite(values), values, self.origin))
-        steps: Floats = self.grid.raised(near) - RAISED
+        near = self.scale.near(np.where(np.isfinite(values), values, self.origin))
+        steps: Floats = self.scale.raised(near) - RAISED
         return steps
 
     def off_grid(self, values: Floats, rooms: Floats | None = None) -> NDArray[np.bool_]:
@@ -175,48 +184,20 @@ class NumericBins:
         return ends[0] if ends[0] == ends[1] else "–".join(ends)
 
 
-class Grid(NamedTuple):
-    """A lookup table over fixed-point steps: faster than a binary search for every value.
+class Scale(NamedTuple):
+    """Turns values into fixed-point steps.
 
     A value's step is found by adding a number so large that its unit in the last place is 1: what is left in
-    the low bits is the value in whole steps, rounded. That never turns the order of two values, so a step
-    without an edge lies in one bin, and only values in the others have to be searched. The result is that of
-    ``np.searchsorted(edges, values, side="right")``, exactly.
+    the low bits is the value in whole steps, rounded. That never turns the order of two values.
 
     Attributes:
-        edges: left edges of all bins but the first.
         inverse, lift: x * inverse + lift is RAISED plus the steps from the origin.
         reach: the smallest and largest value that is summed as it is.
-        first: bits of the raised step of cell 0, just below the seen range.
-        cells: bin of each step times ``apart``, or ``doubtful`` where an edge lies in it, shape (steps,).
-        doubtful: what no bin times ``apart`` reaches.
-        apart: fingerprints of a bin.
     """
 
-    edges: Floats
     inverse: float
     lift: float
     reach: tuple[float, float]
-    first: int
-    cells: NDArray[np.int16]
-    doubtful: int
-    apart: int
-
-    @classmethod
-    def of(cls, bins: NumericBins) -> Grid:
-        """The grid of some bins: steps of the seen range, and one at either end for all beyond."""
-        most = sys.float_info.max
-        reach = max(bins.origin - REACH * bins.step, -most), min(bins.origin + REACH * bins.step, most)
-        inverse, apart = 1.0 / bins.step, bins.fingerprints
-        lift = RAISED - bins.origin * inverse
-        empty = np.zeros(0, dtype=np.int16)
-        grid = cls(bins.edges, inverse, lift, reach, 0, empty, bins.size * apart, apart)
-        raised = grid.raised(grid.near(bins.edges)).view(np.int64)
-        first = int(raised[0]) - 1
-        places = raised - first
-        cells = np.searchsorted(places, np.arange(places[-1] + 2)) * apart
-        cells[places] = grid.doubtful
-        return grid._replace(first=first, cells=cells.astype(np.int16))
 
     def near(self, values: Floats) -> Floats:
         """Finite values, moved to the end of the reach where they lie beyond it."""
@@ -230,6 +211,41 @@ class Grid(NamedTuple):
         steps = np.multiply(values, self.inverse, out=out)
         steps += self.lift
         return steps
+
+
+class Grid(NamedTuple):
+    """A lookup table over fixed-point steps: faster than a binary search for every value.
+
+    A step without an edge lies in one bin, and only values in the others have to be searched. The result is that of
+    ``np.searchsorted(edges, values, side="right")``, exactly.
+
+    Attributes:
+        edges: left edges of all bins but the first.
+        scale: what makes the steps.
+        first: bits of the raised step of cell 0, just below the seen range.
+        cells: bin of each step times ``apart``, or ``doubtful`` where an edge lies in it, shape (steps,).
+        doubtful: what no bin times ``apart`` reaches.
+        apart: fingerprints of a bin.
+    """
+
+    edges: Floats
+    scale: Scale
+    first: int
+    cells: NDArray[np.int16]
+    doubtful: int
+    apart: int
+
+    @classmethod
+    def of(cls, bins: NumericBins) -> Grid:
+        """The grid of some bins: steps of the seen range, and one at either end for all beyond."""
+        apart, scale = bins.fingerprints, bins.scale
+        doubtful = bins.size * apart
+        raised = scale.raised(scale.near(bins.edges)).view(np.int64)
+        first = int(raised[0]) - 1
+        places = raised - first
+        cells = np.searchsorted(places, np.arange(places[-1] + 2)) * apart
+        cells[places] = doubtful
+        return cls(bins.edges, scale, first, cells.astype(np.int16), doubtful, apart)
 
     def steps(self, raised: Floats, out: Ints | None = None) -> Ints:
         """Whole steps from that of cell 0, shape (n,)."""
@@ -255,7 +271,7 @@ class Grid(NamedTuple):
 
     def bins(self, values: Floats) -> NDArray[np.uint8]:
         """Bin of each finite value, shape (n,)."""
-        found = self.steps(self.raised(self.near(values)))
+        found = self.steps(self.scale.raised(self.scale.near(values)))
         self.places(values, found)
         return (found // self.apart).astype(np.uint8)
 

@@ -46,8 +46,8 @@ class Panel:
         self._places = np.array([place for _, place in columns]).T[:, :, None]
         self._sizes = np.array([[one.size] for one in bins])
         self._origins = np.array([[one.origin] for one in bins])
-        self._inverse = np.array([[one.grid.inverse] for one in bins])
-        self._lift = np.array([[one.grid.lift] for one in bins])
+        self._inverse = np.array([[one.scale.inverse] for one in bins])
+        self._lift = np.array([[one.scale.lift] for one in bins])
         self._first = _LOWEST - np.arange(len(bins))[:, None] * _ENTRIES
         self._lookup = np.concatenate([_lookup(one) for one in bins])
         self._edges = _side_by_side([one.edges for one in bins])
@@ -171,8 +171,8 @@ def _parts(where: Sliced) -> Iterator[tuple[slice, tuple[Ints | None, int]]]:
 
 def _lookup(bins: NumericBins) -> NDArray[np.uint8]:
     """The bin of all values whose steps differ in low bits alone, or _DOUBTFUL."""
-    grid = bins.grid
-    places = (grid.raised(grid.near(bins.edges)).view(np.int64) >> _SHIFT) - _LOWEST
+    scale = bins.scale
+    places = (scale.raised(scale.near(bins.edges)).view(np.int64) >> _SHIFT) - _LOWEST
     found = np.cumsum(np.bincount(places, minlength=_ENTRIES))
     found[places] = _DOUBTFUL
     return found.astype(np.uint8)

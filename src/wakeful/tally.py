@@ -121,8 +121,8 @@ def _whole_numbers(values: Floats, low: float, high: float) -> tuple[Floats, Flo
 
 def _in_blocks(bins: NumericBins, values: Floats, low: float, high: float) -> _Tally:
     """The tally of many finite values."""
-    grid = bins.grid
-    near = values if grid.reach[0] <= low and high <= grid.reach[1] else np.clip(values, *grid.reach)
+    grid, scale = bins.grid, bins.scale
+    near = values if scale.reach[0] <= low and high <= scale.reach[1] else np.clip(values, *scale.reach)
     table = np.zeros(bins.size * bins.fingerprints, dtype=np.intp)
     steps = upper = squares = off = 0
     rooms = np.empty((4, min(BLOCK, len(values))))
@@ -130,7 +130,7 @@ def _in_blocks(bins: NumericBins, values: Floats, low: float, high: float) -> _T
         block = values[start : start + BLOCK]
         raised, square, joint, prints = rooms[:, : len(block)]
         joint = joint.view(np.intp)
-        grid.raised(near[start : start + BLOCK], out=raised)
+        scale.raised(near[start : start + BLOCK], out=raised)
         steps += int(grid.steps(raised, out=joint).sum()) - len(block) * (_RAISED_BITS - grid.first)
         grid.places(block, joint)
         joint += bins.fingerprint(block, out=prints)

@@ -151,10 +151,10 @@ class Inbox:
         self._is_final = self._limit == most
         return self._limit
 
-    def take(self, most: int) -> Iterator[list[Observation]]:
-        """Take out the observations that wait now, at most so many at once."""
+    def take(self, most: int, least: int = 1) -> Iterator[list[Observation]]:
+        """Take out the observations that wait now, at most and at least so many at once."""
         waiting = len(self._pending)
-        while waiting > 0:
+        while waiting >= least:
             some = [self._pending.popleft() for _ in range(min(waiting, most))]
             waiting -= len(some)
             yield some

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from wakeful.counting import Batch, Derivation, count
+from wakeful.counting import Batch, Derivation, RowBatch, count
 from wakeful.counts import Counts
 from wakeful.errors import SignalError
 from wakeful.live import endings
@@ -41,10 +41,11 @@ from wakeful.reference import Reference
 
 __all__ = ["Journal", "Recorder", "Settings", "Watched"]
 
-_CHUNK = 2048  # observations counted at once: so many that calls of numpy cost little, so few that none takes long
+_CHUNK = 1024  # observations counted at once: so many that calls of numpy cost little, so few that none takes long
 _STRETCH = 0.001  # s of counting, after which the other threads of the service go first
 _PAUSE = 0.0002  # s for them: a sleep of none would not let them in
-_TICK = 0.1  # s between looks at how large they are, while there is traffic
+_TICK = 0.1  # s between looks at how many and how large they are, while there is traffic
+_SHORTEST = 0.01  # s between them where many come: what waits briefly is still in the cache
 _IDLE = 0.25  # s between looks whether there is any
 _HURRY = 0.01  # s between looks once the process is about to end
 _HURRIED = 60.0  # s of that, unless it goes on living; servers that are told to end wait for requests for half of them
@@ -123,6 +124,7 @@ class Recorder:
         self._kept = watched.beside_outcomes
         self._told: set[str] = set()
         self._is_replaced = False
+        count(layout, RowBatch([{}]))  # what is worked out once is there before the first observation
         self._begin()
 
     def _begin(self) -> None:
@@ -169,12 +171,14 @@ class Recorder:
 
     def _run(self) -> None:
         me, following = threading.current_thread(), time.monotonic() + self.settings.flush
+        tick = _TICK
         while self._thread is me and not self._stopped:
             try:
-                pause = _HURRY if self._is_hurried else _TICK if self.inbox else _IDLE
+                pause = _HURRY if self._is_hurried else tick if self.inbox else _IDLE
                 self._wake.wait(min(pause, self.settings.flush))
                 self._wake.clear()
                 self.inbox.fit()
+                tick = min(max(tick / 2 if len(self.inbox) > 2 * _CHUNK else tick * 1.1, _SHORTEST), _TICK)
                 if self._is_replaced:
                     self.stop(0.0)  # it began again only for what came after its end
                 elif self._is_hurried or time.monotonic() >= following:
@@ -185,7 +189,7 @@ class Recorder:
                 elif len(self.inbox) >= _CHUNK:
                     with self._flushing:
                         if self._thread is me:
-                            self._take_pending()
+                            self._take_pending(least=_CHUNK)
             except BaseException as error:  # a derived column may raise anything; the thread has to live on
                 self.complain("error", "cannot flush", error)
 
@@ -213,8 +217,8 @@ class Recorder:
             self._meter(why, number)
             self._meter("seen", 0 if why.startswith("outcomes_") else number)
 
-    def _take_pending(self) -> None:
-        for some in self.inbox.take(_CHUNK):
+    def _take_pending(self, least: int = 1) -> None:
+        for some in self.inbox.take(_CHUNK, least):
             self._meter("seen", len(some))
             self._count(some)
         for batch in merged(self.inbox.take_tables()):
