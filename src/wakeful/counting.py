@@ -64,6 +64,7 @@ class RowBatch:
         self._rows = rows
         self._beside: dict[str, Sequence[Any]] = {}
         self._columns = _columns(rows)
+        self._are_all = bool(self._columns)  # whether no row has any other
 
     def put(self, name: str, values: Sequence[Any]) -> None:
         """Put a column beside the rows, or in place of theirs; a value per row."""
@@ -75,13 +76,11 @@ class RowBatch:
     @property
     def names(self) -> set[str]:
         """Names of all columns."""
-        if self._columns.keys() != self._beside.keys():
-            return set(self._columns)
-        return set(self._beside).union(*self._rows)
+        return set(self._columns) if self._are_all else set(self._beside).union(*self._rows)
 
     def has(self, name: str) -> bool:
         """Whether any row has that column."""
-        return name in self._columns or any(name in row for row in self._rows)
+        return name in self._columns or (not self._are_all and any(name in row for row in self._rows))
 
     def _column(self, name: str) -> Sequence[Any]:
         found = self._columns.get(name)
@@ -150,17 +149,16 @@ def count(layout: Layout, batch: Batch, derived: Mapping[str, Derivation] | None
         return counts
     where = _slices(layout, batch, derived)
     table = counts.table
-    at_once: tuple[Column, ...] = ()
-    if layout.numeric and len(batch) <= _FEW:
-        at_once = layout.numeric
-        layout.panel.count(table, [encode(layout, batch, one, derived) for one in at_once], where)
+    at_once = bool(layout.numeric) and len(batch) <= _FEW
+    if at_once:
+        numbers = [encode(layout, batch, column, derived) for column in layout.numeric]
+        layout.panel.count(table, numbers, where)
     table[:, :1] = tabulate(where, np.zeros(len(batch), dtype=np.intp), 1)
     for column in layout.counted:
-        if column in at_once:
-            continue
-        values = encode(layout, batch, column, derived)
-        place = layout.cells[column.name]
-        table[:, place.start : place.stop] = _count_column(layout.bins[column.name], values, where)
+        bins, place = layout.bins[column.name], layout.cells[column.name]
+        if not (at_once and isinstance(bins, NumericBins)):
+            values = encode(layout, batch, column, derived)
+            table[:, place.start : place.stop] = _count_column(bins, values, where)
     if np.prod(layout.outcome_shape):
         table[:, layout.outcome_start :] = _count_outcomes(layout, _answers(layout, batch, derived), where)
     return counts
