@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain, starmap
 from operator import itemgetter
+from struct import Struct
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -58,17 +59,23 @@ class Batch(Protocol):
 
 
 class RowBatch:
-    """A batch made of rows: one mapping per row, from column name to Python value; they may differ in columns."""
+    """A batch made of rows: one mapping per row, from column name to Python value; they may differ in columns.
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    Args:
+        rows: the mappings.
+        numeric: columns that are likely to be asked for as numbers, and as nothing else.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], numeric: Collection[str] = ()) -> None:
         self._rows = rows
         self._beside: dict[str, Sequence[Any]] = {}
-        self._columns = _columns(rows)
-        self._are_all = bool(self._columns)  # whether no row has any other
+        self._columns, self._numbers = _columns(rows, numeric)
+        self._are_all = bool(self._columns or self._numbers)  # whether no row has any other
 
     def put(self, name: str, values: Sequence[Any]) -> None:
         """Put a column beside the rows, or in place of theirs; a value per row."""
         self._beside[name] = self._columns[name] = values
+        self._numbers.pop(name, None)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -76,11 +83,13 @@ class RowBatch:
     @property
     def names(self) -> set[str]:
         """Names of all columns."""
-        return set(self._columns) if self._are_all else set(self._beside).union(*self._rows)
+        return {*self._columns, *self._numbers} if self._are_all else set(self._beside).union(*self._rows)
 
     def has(self, name: str) -> bool:
         """Whether any row has that column."""
-        return name in self._columns or (not self._are_all and any(name in row for row in self._rows))
+        if name in self._columns or name in self._numbers:
+            return True
+        return not self._are_all and any(name in row for row in self._rows)
 
     def _column(self, name: str) -> Sequence[Any]:
         found = self._columns.get(name)
@@ -96,7 +105,8 @@ class RowBatch:
 
     def numbers(self, name: str) -> Floats:
         """The column as float64."""
-        return encoding.encode_numbers(self._column(name))
+        found = self._numbers.get(name)
+        return encoding.encode_numbers(self._column(name)) if found is None else found
 
     def categories(self, name: str, bins: CategoryBins) -> Ints:
         """The column as cells."""
@@ -120,16 +130,34 @@ class RowBatch:
         ]
 
 
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    """The columns of rows that all have the same ones, which is fast to tell; else none."""
-    if not rows or set(map(type, rows)) != {dict} or len(rows[0]) < 2 or set(map(len, rows)) != {len(rows[0])}:
-        return {}
-    names = list(rows[0])
+def _columns(
+    rows: Sequence[Mapping[str, Any]], numeric: Collection[str]
+) -> tuple[dict[str, Sequence[Any]], dict[str, Floats]]:
+    """The columns of rows that all have the same ones, which is fast to tell, and those that are numbers; else none."""
+    if not rows or set(map(type, rows)) != {dict} or set(map(len, rows)) != {len(rows[0])}:
+        return {}, {}
+    numbers = _numbers(rows, [name for name in rows[0] if name in numeric])
+    names = [name for name in rows[0] if name not in numbers]
     try:
+        if len(names) < 2:
+            return {name: list(map(itemgetter(name), rows)) for name in names}, numbers
         values = list(chain.from_iterable(map(itemgetter(*names), rows)))
     except KeyError:
+        return {}, {}
+    return {name: values[at :: len(names)] for at, name in enumerate(names)}, numbers
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]], names: list[str]) -> dict[str, Floats]:
+    """Columns of numbers alone, without a list of each; none where there is anything else."""
+    if len(names) < 2:
         return {}
-    return {name: values[at :: len(names)] for at, name in enumerate(names)}
+    try:
+        data = b"".join(starmap(Struct(f"{len(names)}d").pack, map(itemgetter(*names), rows)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a name or a number is missing, or a hostile __float__ raises
+        return {}
+    return dict(zip(names, np.frombuffer(data).reshape(len(rows), -1).T.copy(), strict=True))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # numbers beyond all reason are clipped or invalid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
@@ -74,11 +74,12 @@ class Courteous(RowBatch):
 
     Args:
         rows: the features of some observations.
+        numeric: columns that are counted as numbers.
         pause: gives them the time.
     """
 
-    def __init__(self, rows: list[dict[str, Any]], pause: Callable[[], None]) -> None:
-        super().__init__(rows)
+    def __init__(self, rows: list[dict[str, Any]], numeric: Collection[str], pause: Callable[[], None]) -> None:
+        super().__init__(rows, numeric)
         self._features = rows
         self._pause = pause
 
@@ -102,7 +103,8 @@ class Courteous(RowBatch):
 def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, pause: Callable[[], None]) -> Courteous:
     """Observations as a batch: what is said beside the features has the names of the reference's columns."""
     model = layout.model
-    batch = Courteous([one[0] for one in some], pause)
+    numeric = {column.source for column in layout.numeric if not column.derived}
+    batch = Courteous([one[0] for one in some], numeric, pause)
     for name, place in (model.score.source, 1), (model.id, 2), (model.decision, 3), (model.label, 5):
         if name is None:
             continue
