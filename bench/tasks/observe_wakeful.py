@@ -12,6 +12,7 @@ def work(rate, seconds, reference, log=""):
     with tempfile.TemporaryDirectory(prefix="wakeful-bench-") as folder:
         monitor.start(counts=folder, log=log, series=100_000)
         observe = monitor.observe
-        took = pace(lambda features, number: observe(features, score=0.3, id=number), float(rate), float(seconds))
-        monitor.stop()
+        took = pace(
+            lambda features, number: observe(features, score=0.3, id=number), float(rate), float(seconds), monitor.stop
+        )
     return took

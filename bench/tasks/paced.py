@@ -23,11 +23,12 @@ def features(random):
     return made
 
 
-def pace(observe, rate, seconds):
+def pace(observe, rate, seconds, finish=lambda: None):
     """Call ``observe`` with features and a number at so many a second, or as often as it goes; measures as JSON.
 
     Calls are measured in groups, by turns the CPU time of the group in this thread and the wall-clock time of each.
     Making the features is not in either; it is in the CPU time of the whole process, for which ``nothing`` is run.
+    So is ``finish``, which works off what the calls have left for later.
     """
     source = random.Random(1)
     size = max(1, round(rate * TICK))
@@ -58,7 +59,9 @@ def pace(observe, rate, seconds):
         ahead = began + made / rate - time.perf_counter()
         if ahead > 0:
             time.sleep(ahead)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - began
+    wall = time.perf_counter() - began
+    finish()
+    cpu = time.process_time() - cpu
     cuts = statistics.quantiles(took, n=1000)
     return json.dumps({
         "rate": made / wall, "p50": cuts[499] / 1e3, "p99": cuts[989] / 1e3, "p999": cuts[998] / 1e3,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,12 +128,14 @@ class Panel:
     def _search(self, values: Floats, columns: Ints) -> Ints:
         """The bin of each of some finite values by halving what is left of the edges of its column."""
         width = self._edges.shape[1]
-        edges, before = self._edges.reshape(-1), columns * width - 1
+        edges = self._edges.reshape(-1)
+        before: Ints = columns * width - 1
         step = width // 2
         while step:
             before += (values >= edges[before + step]) * step
             step //= 2
-        return before - columns * width + 1
+        before -= columns * width - 1
+        return before
 
     def _sum(self, table: Floats, rooms: tuple[Floats, ...], finer: NDArray[np.bool_] | None, where: Sliced) -> None:
         """Add the sums of steps, which are in the first room, of their squares' halves, and of rows off the grid."""
@@ -150,14 +152,17 @@ class Panel:
             if off is not None:
                 columns, rows = off
                 slices = 0 if codes is None else codes[rows]
-                np.add.at(table[part], (slices, starts[self._gridded[columns]] + 3), 1.0)
+                place: Any = slices, starts[self._gridded[columns]] + 3
+                np.add.at(table[part], place, 1.0)
 
 
 def _total(values: Floats, index: Ints | None, size: int) -> Floats:
     """Sums per slice and column, shape (slices, columns)."""
     if index is None:
-        return values.sum(axis=1)[None]
-    return np.bincount(index, values.reshape(-1), minlength=len(values) * size).reshape(-1, size).T
+        sums: Floats = values.sum(axis=1)[None]
+    else:
+        sums = np.bincount(index, values.reshape(-1), minlength=len(values) * size).reshape(-1, size).T  # type: ignore[assignment]  # with weights it gives floats
+    return sums
 
 
 def _parts(where: Sliced) -> Iterator[tuple[slice, tuple[Ints | None, int]]]:

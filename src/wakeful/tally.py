@@ -66,10 +66,12 @@ def blocks(rows: int, where: Sliced) -> Iterator[tuple[slice, Sliced]]:
 
 def tabulate(where: Sliced, index: Ints, width: int, weights: Floats | None = None) -> Floats:
     """Rows (or weights) per slice and index, shape (slices, width)."""
-    parts = [np.bincount(index, weights, minlength=width)[None]]
+    table = np.empty((1 + sum(size for _, size in where), width))
+    table[0], at = np.bincount(index, weights, minlength=width), 1
     for codes, size in where:
-        parts.append(np.bincount(codes * width + index, weights, minlength=size * width).reshape(size, width))
-    return np.concatenate(parts).astype(float)
+        found = np.bincount(codes * width + index, weights, minlength=size * width)
+        table[at : at + size], at = found.reshape(size, width), at + size
+    return table
 
 
 def _tally(bins: NumericBins, values: Floats) -> _Tally:
