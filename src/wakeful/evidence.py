@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations, product
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -248,11 +250,15 @@ class Repeats(NamedTuple):
         return Estimate(value, min(low, value), max(high, value), float(self.n), noise)
 
 
+_MOST_PAIRED = 8  # of more parts, each has rows enough by itself
+
+
 class Combined(NamedTuple):
     """A function of estimates from different rows, monotone in each.
 
     Every part is moved to its bounds alone; the moves add as independent errors do, each side by itself
-    (method of variance estimates recovery, Zou & Donner 2008).
+    (method of variance estimates recovery, Zou & Donner 2008). What two parts move together beyond that is one
+    more move, as in the variance of a product (Goodman 1960, JASA 55:708): of few rows, it can be most of it.
 
     Attributes:
         formula: the function of the parts' values; NaN where it is not defined.
@@ -272,15 +278,20 @@ class Combined(NamedTuple):
         if value != value:  # NaN
             return NOTHING
 
-        def move(at: int, end: float) -> float:
-            moved = self.formula(*values[:at], end, *values[at + 1 :]) - value
+        def move(*to: tuple[int, float]) -> float:
+            ends = dict(to)
+            moved = self.formula(*(ends.get(at, one) for at, one in enumerate(values))) - value
             return choose(moved == moved, lambda: moved, lambda: 0.0)
 
-        sides = [(move(at, one.low), move(at, one.high)) for at, one in enumerate(found)]
-        below = hypot(*(-minimum(0.0, minimum(*pair)) for pair in sides))
-        above = hypot(*(maximum(0.0, maximum(*pair)) for pair in sides))
-        noise = hypot(*(abs(move(at, one.value + one.noise)) for at, one in enumerate(found)))
-        return Estimate(value, value - below, value + above, number(self.n), noise)
+        sides = [(move((at, one.low)), move((at, one.high))) for at, one in enumerate(found)]
+        below = [-minimum(0.0, minimum(*pair)) for pair in sides]
+        above = [maximum(0.0, maximum(*pair)) for pair in sides]
+        for i, j in combinations(range(len(found)), 2) if len(found) <= _MOST_PAIRED else ():
+            both = [move((i, a), (j, b)) for a, b in product(found[i][1:3], found[j][1:3])]
+            below.append(maximum(0.0, -reduce(minimum, both) - below[i] - below[j]))
+            above.append(maximum(0.0, reduce(maximum, both) - above[i] - above[j]))
+        noise = hypot(*(abs(move((at, one.value + one.noise))) for at, one in enumerate(found)))
+        return Estimate(value, value - hypot(*below), value + hypot(*above), number(self.n), noise)
 
 
 class Exact(NamedTuple):

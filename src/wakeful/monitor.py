@@ -22,6 +22,7 @@ from wakeful.expression import Bound, Comparison, pasts_of
 from wakeful.live.holdout import Decision, Holdout
 from wakeful.question import Live
 from wakeful.reference import Reference
+from wakeful.release import From, ShareOfScore, released
 from wakeful.verdicts import Verdict, Window
 
 if TYPE_CHECKING:
@@ -91,12 +92,15 @@ class Monitor:
         reference: a Reference, or the path of its file; a relative path is looked up beside the file that
             makes the monitor.
         alarm_budget: how many false alarms the team can bear, such as ``1/90d``.
-        holdout_share: of flagged cases that ``decide`` lets through at random, so that their outcomes are seen.
+        holdout_share: of flagged cases that ``decide`` lets through at random, so that their outcomes are seen; or
+            a function from the score to that share, which is asked for the middle of every bin of the score.
+        holdout_from: ``"flagged"``, or ``"all"`` where outcomes of unflagged cases are hidden, too, unless they are
+            held out.
         holdout_salt: another salt draws other cases; the model's name without it.
 
     Raises:
         ReferenceFileError: the file is missing, damaged, or of an unknown version.
-        DataError: the alarm budget or the holdout cannot be understood.
+        DataError: the alarm budget or the holdout cannot be understood, or a share of some scores is 0.
     """
 
     def __init__(
@@ -104,7 +108,8 @@ class Monitor:
         reference: Reference | str | os.PathLike[str],
         *,
         alarm_budget: str = "1/90d",
-        holdout_share: float = 0.0,
+        holdout_share: ShareOfScore = 0.0,
+        holdout_from: From = "flagged",
         holdout_salt: str | None = None,
     ) -> None:
         self.alarm_budget = alarm_budget
@@ -117,11 +122,14 @@ class Monitor:
                 self.path = Path(caller).parent / self.path
             reference = Reference.load(self.path)
         self.reference = reference
-        self.holdout = Holdout(holdout_share, reference.model.name if holdout_salt is None else holdout_salt)
-        if self.holdout.share and reference.model.holdout is None:
+        model, layout = reference.model, reference.layout
+        salt = model.name if holdout_salt is None else holdout_salt
+        release = released(holdout_share, holdout_from, layout)
+        self.holdout = Holdout(release, layout.bins[model.score.name], salt)
+        if self.holdout.share and model.holdout is None:
             raise DataError(
-                f"holdout_share={holdout_share:g}, but the reference knows no holdout column, so nothing would count "
-                "it. Learn it again: wakeful init … --holdout-share SHARE"
+                f"holdout_share is up to {self.holdout.share:g}, but the reference knows no holdout column, so "
+                "nothing would count it. Learn it again: wakeful init … --holdout-share SHARE"
             )
         self._recorder: Recorder | None = None
         self.checks: list[Check] = []
@@ -279,7 +287,7 @@ class Monitor:
     def decide(self, id: object, score: object) -> Decision:
         """What to do with a case: flagged by its score, held out by its id, and so to act on or not; never raises.
 
-        The same id is always decided alike, in every process and in every replay.
+        The same id with the same score is always decided alike, in every process and in every replay.
         """
         return self.holdout.decide(id, score, self.reference.model.threshold)
 
@@ -450,7 +458,8 @@ class Monitor:
         A comparison is false when the rows refute it; with ``strict``, when they do not support it.
         """
         counts = self.count(data)
-        window = Window(self.reference, counts, STRICT_ERROR_RATE if strict else self.least_alpha, strict)
+        rate = STRICT_ERROR_RATE if strict else self.least_alpha
+        window = Window(self.reference, counts, rate, strict, release=self.holdout.release)
 
         def judge(comparison: Comparison) -> bool:
             bad = ("fail", "unsure") if strict else ("fail",)
@@ -498,7 +507,8 @@ class Monitor:
             past: counts of earlier windows for ``live.ago``, by how long ago each ended.
         """
         verdicts = []
-        window = Window(self.reference, counts, 1.0, strict, past or {}, duration(check.window))
+        length = duration(check.window)
+        window = Window(self.reference, counts, 1.0, strict, past or {}, length, self.holdout.release)
         for at, one in enumerate(self.assertions(check)):
             rate = STRICT_ERROR_RATE / _elements(one.comparison) if strict else self.alpha(check, one)
             try:

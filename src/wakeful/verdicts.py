@@ -29,6 +29,7 @@ from wakeful.expression import (
     leaves_of,
 )
 from wakeful.reference import Dispersion, Reference
+from wakeful.release import EVEN, Release
 from wakeful.signals.signal import View
 from wakeful.views import column_counts, outcomes
 
@@ -127,6 +128,7 @@ class Window:
         strict: the data must support an assertion, instead of not refuting it.
         past: counts of earlier windows, by how long ago each ended.
         length: of the window in seconds; None for rows of no particular time.
+        release: how the holdout is drawn.
     """
 
     reference: Reference
@@ -135,13 +137,14 @@ class Window:
     strict: bool = False
     past: Mapping[str, Counts] = field(default_factory=dict)
     length: float | None = None
-    _known: dict[tuple[Leaf, float], Estimate] = field(default_factory=dict)
+    release: Release = EVEN
+    _known: dict[tuple[Leaf, float, Release], Estimate] = field(default_factory=dict)
     _references: dict[str, Reference] = field(default_factory=dict)
 
     def estimate(self, leaf: Leaf) -> Estimate:
         """The value of a leaf, asked of one column and slice, with its interval."""
         known = self.reference.known if leaf.of_reference and self.reference.seasons is None else self._known
-        asked = (leaf, self.alpha)
+        asked = (leaf, self.alpha, self.release)
         if asked not in known:
             known[asked] = self._estimate(leaf)
         return known[asked]
@@ -166,7 +169,7 @@ class Window:
             live = expected if leaf.of_reference else column_counts(counts, name, at)
         else:
             expected = outcomes(reference.counts, at)
-            live = outcomes(counts, at, leaf.held_out)
+            live = outcomes(counts, at, leaf.held_out, self.release)
         rho = 0.0 if leaf.of_reference else self._rho(leaf, name) * (2 if leaf.against else 1)
         return leaf.signal.estimate(live, expected, dict(leaf.arguments), self.alpha, rho)
 

@@ -13,6 +13,8 @@ from wakeful.bins import HALF, Bins, CategoryBins, Floats, Ints, NumericBins
 from wakeful.caching import cached_property
 from wakeful.counts import SUM_UNIT, Counts
 from wakeful.errors import SignalError
+from wakeful.release import EVEN, Release
+from wakeful.strata import Strata
 
 __all__ = [
     "BinaryOutcomes",
@@ -179,6 +181,7 @@ class Outcomes:
         bins: of the score.
         has_decision: the model flags rows.
         has_label: the outcome is known at all.
+        release: how the holdout is drawn.
     """
 
     table: Floats
@@ -188,6 +191,7 @@ class Outcomes:
     bins: Bins
     has_decision: bool
     has_label: bool
+    release: Release = EVEN
 
     def nudged(self, share: float) -> Iterator[tuple[float, Outcomes]]:
         """For every non-empty cell: its rows, and these outcomes with that cell grown by ``share``.
@@ -216,13 +220,17 @@ class Outcomes:
         return self.n - 1.0
 
 
+_UNSEEN = 0.05  # share of rows of whose scores nothing is known, from which on a delta method says too much
+
+
 @dataclass(frozen=True, eq=False)
 class BinaryOutcomes(Outcomes):
-    """Binary outcomes. Each labelled row stands for all rows of the same decision.
+    """Binary outcomes. Each labelled row stands for all rows of the same decision that are let through alike.
 
     A decision hides outcomes: of flagged rows they are known for the holdout only, and late ones are
-    missing everywhere. So every labelled row is weighted by rows / labelled rows of its decision
-    (Horvitz & Thompson 1952); with all labels known every weight is 1.
+    missing everywhere. So every labelled row is weighted by rows / labelled rows of its decision, and of its
+    score where the holdout is drawn by it (Horvitz & Thompson 1952, post-stratified: Holt & Smith 1979, J. R.
+    Statist. Soc. A 142:33); with all labels known every weight is 1.
     """
 
     @cached_property
@@ -237,8 +245,13 @@ class BinaryOutcomes(Outcomes):
         table = self.table[..., :2, :]
         everyone: Floats = table.sum(axis=0)
         if self.held_out and self.table[1:].any():  # the data say who is held out
-            everyone = np.stack([everyone[0], table[2, 1]])
+            everyone = np.stack([table[2, 0] if self._hides_unflagged else everyone[0], table[2, 1]])
         return everyone
+
+    @cached_property
+    def _hides_unflagged(self) -> bool:
+        """Whether outcomes of unflagged rows are seen in the holdout only: what all reveal needs no sample."""
+        return self.release.from_all and bool(self.table[:, 0, :, 2:, 0].any())
 
     @cached_property
     def decided(self) -> Floats:
@@ -247,14 +260,28 @@ class BinaryOutcomes(Outcomes):
         return found
 
     @cached_property
+    def strata(self) -> tuple[Strata, Strata] | None:
+        """Unflagged and flagged rows, by how likely their outcome is known; None where those of a decision are alike."""
+        if not self.held_out or not self.release.strata.any():
+            return None
+        rows = np.maximum(self.table[..., 0].sum(axis=(0, 3)), 0.0)
+        alike = np.zeros(rows.shape[1], dtype=np.intp)
+        return (
+            Strata(rows[0], self._known[0, ..., 0], self.release.strata if self._hides_unflagged else alike),
+            Strata(rows[1], self._known[1, ..., 0], self.release.strata),
+        )
+
+    @cached_property
     def weights(self) -> Floats:
-        """Rows that one labelled row stands for, unflagged and flagged, shape (2,).
+        """Rows that one labelled row stands for, by decision and answer, shape (2, answers), or (2, 1) for all alike.
 
         NaN where there are rows of a decision, but no outcome of any: nothing is known of them.
         """
+        if self.strata is not None:
+            return np.stack([side.weights[: self.bins.size] for side in self.strata])
         labelled = self._known[..., 0].sum(axis=(1, 2))
         nothing = np.where(self.decided > 0, np.nan, 0.0)
-        return np.where(labelled > 0, self.decided / np.maximum(labelled, 1.0), nothing)
+        return np.where(labelled > 0, self.decided / np.maximum(labelled, 1.0), nothing)[:, None]
 
     @property
     def negative(self) -> Floats:
@@ -269,7 +296,7 @@ class BinaryOutcomes(Outcomes):
     @cached_property
     def weighted(self) -> Floats:
         """Weighted rows and sums, shape (answers, truth, 4)."""
-        found: Floats = (self.labelled * self.weights[:, None, None, None]).sum(axis=0)
+        found: Floats = (self.labelled * self.weights[..., None, None]).sum(axis=0)
         return found
 
     @cached_property
@@ -300,13 +327,17 @@ class BinaryOutcomes(Outcomes):
 
         Where one labelled row stands for many, such rows carry the error: it has as many degrees of freedom
         as they are, and none while all have the same outcome, since then they do not show how they vary.
+        None either where of many rows nothing is known but from other scores.
         """
-        used = self.decided > 0
-        labelled, weights = self.labelled[..., 0].sum(axis=1)[used], self.weights[used]
-        heavy = labelled[weights > 2 * weights.min(initial=np.inf)]
-        if not len(heavy):
+        if self.strata and sum(side.unseen for side in self.strata) > _UNSEEN * self.decided.sum():
+            return 0.0
+        rows = self.labelled[..., 0]
+        weights = np.broadcast_to(self.weights, rows.shape[:2])
+        is_heavy = weights > 2 * weights[weights > 0].min(initial=np.inf)
+        heavy = [side[chosen].sum(axis=0) for side, chosen in zip(rows, is_heavy, strict=True) if chosen.any()]
+        if not heavy:
             return self.n - 1.0
-        return float(heavy.sum(axis=1).min()) - 1.0 if heavy.all() else 0.0
+        return float(min(one.sum() for one in heavy)) - 1.0 if np.all(heavy) else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -376,8 +407,8 @@ class NumberOutcomes(Outcomes):
 _KINDS = {"binary": BinaryOutcomes, "multiclass": ClassOutcomes, "regression": NumberOutcomes}
 
 
-def outcomes(counts: Counts, at: int = 0, held_out: bool = False) -> Outcomes:
-    """The outcomes in slice ``at``; of flagged rows only the holdout, if asked for and present."""
+def outcomes(counts: Counts, at: int = 0, held_out: bool = False, release: Release = EVEN) -> Outcomes:
+    """The outcomes in slice ``at``; only those of the holdout drawn by ``release``, if asked for and present."""
     layout = counts.layout
     model = layout.model
     if model.task != "binary":
@@ -390,6 +421,7 @@ def outcomes(counts: Counts, at: int = 0, held_out: bool = False) -> Outcomes:
         layout.bins[model.score.name],
         model.threshold is not None or model.decision is not None,
         model.label is not None,
+        release,
     )
 
 

@@ -118,21 +118,20 @@ def batch_of(layout: Layout, some: Sequence[Observation], holdout: Holdout, paus
     if model.time is not None and not batch.has(model.time):
         batch.put(model.time, [_moment(one[4]) for one in some])
     if model.holdout is not None and holdout.share and not batch.has(model.holdout):
-        flagged = _flags(layout, batch)
-        held = [bool(flag) and holdout.draws(one[2]) for flag, one in zip(flagged, some, strict=True)]
-        batch.put(model.holdout, held)
+        ids = [one[2] for one in some]
+        batch.put(model.holdout, holdout.drawn(_flags(layout, batch), ids, _scores(layout, batch).tolist()))
     return batch
 
 
 def held_out(layout: Layout, batch: Batch, holdout: Holdout) -> Batch:
-    """A table with the column of the holdout, drawn from its flagged rows by their ids, where it can be and is not."""
+    """A table with the column of the holdout, drawn from its rows by their ids, where it can be and is not."""
     model = layout.model
     if model.holdout is None or model.id is None or not holdout.share:
         return batch
     if batch.has(model.holdout) or not batch.has(model.id):
         return batch
     ids = batch.values(model.id)
-    held = [bool(flag) and holdout.draws(id) for flag, id in zip(_flags(layout, batch), ids, strict=True)]
+    held = holdout.drawn(_flags(layout, batch), ids, _scores(layout, batch).tolist())
     if isinstance(batch, RowBatch):
         batch.put(model.holdout, held)
         return batch
@@ -179,12 +178,20 @@ def _flags(layout: Layout, batch: Batch) -> Any:
     model = layout.model
     flagged = np.zeros(len(batch), dtype=bool)
     if model.threshold is not None and isinstance(layout.bins[model.score.name], NumericBins):
-        scores = batch.numbers(model.score.source) if batch.has(model.score.source) else np.full(len(batch), np.nan)
+        scores = _scores(layout, batch)
         flagged = np.isfinite(scores) & (scores >= model.threshold)
     if model.decision is not None and batch.has(model.decision):
         said = batch.numbers(model.decision)
         flagged = np.where(np.isin(said, (0.0, 1.0)), said == 1.0, flagged)
     return flagged
+
+
+def _scores(layout: Layout, batch: Batch) -> Floats:
+    """The answers as numbers, shape (n,): NaN where there is none, or where they are classes."""
+    score = layout.model.score
+    if not isinstance(layout.bins[score.name], NumericBins) or not batch.has(score.source):
+        return np.full(len(batch), np.nan)
+    return batch.numbers(score.source)
 
 
 def seconds(at: Any) -> float:

@@ -17,6 +17,7 @@ from wakeful.counts import SUM_UNIT
 from wakeful.errors import SignalError
 from wakeful.evidence import Combined, Distance, Evidence, Exact, Share
 from wakeful.signals.signal import signal
+from wakeful.strata import Strata
 from wakeful.views import BinaryOutcomes
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "f1",
+    "false_positive_rate",
     "log_loss",
     "precision",
     "recall",
@@ -45,7 +47,9 @@ TP, FP, FN, TN = (
 def _share(live: BinaryOutcomes, hits: Mask, rest: Mask) -> Share | Combined:
     """The share of hits among hits and rest: of plain rows, or where they weigh unequally, of their weights."""
     rows, asked = live.matrix, hits | rest
-    weights = live.weights[asked.any(axis=1) & (live.decided > 0)]
+    weights = live.weights[asked.any(axis=1) & (live.decided > 0), 0]
+    if live.strata is not None:
+        weights = np.concatenate([live.strata[decision].each for decision in np.flatnonzero(asked.any(axis=1))])
     if len(weights) < 2 or np.ptp(weights) == 0:
         return Share(rows[hits].sum(), rows[asked].sum())
 
@@ -63,6 +67,8 @@ def _of_cases(live: BinaryOutcomes, formula: Callable[[Floats], float], n: float
     from different rows, however unequally these weigh.
     """
     rows, decided = live.matrix, live.decided
+    if live.strata is not None:
+        return _of_groups(live.strata, formula, n)
     positives = (
         Share(positive, known) if known or asked else Exact(0.0, 0.0)
         for positive, known, asked in zip(rows[:, 1], rows.sum(axis=1), decided, strict=True)
@@ -73,6 +79,26 @@ def _of_cases(live: BinaryOutcomes, formula: Callable[[Floats], float], n: float
         return formula(np.array([[1 - flagged], [flagged]]) * np.stack([1 - truth, truth], axis=1))
 
     return Combined(of_shares, (Share(decided[1], decided.sum()), *positives), n)
+
+
+def _of_groups(strata: tuple[Strata, Strata], formula: Callable[[Floats], float], n: float) -> Combined:
+    """The same where rows of one decision are let through unlike, from the sizes and positives of their groups.
+
+    The size of a group is its share of what the groups before it leave: such shares are independent.
+    """
+    groups = [group for side in strata for group in side.groups]
+    is_flagged = np.repeat([False, True], [len(side.groups) for side in strata])
+    left = np.cumsum([one.rows for one in groups][::-1])[::-1]
+    sizes = [Share(one.rows, whole) for one, whole in zip(groups[:-1], left, strict=False)]
+    positives = [Share(one.share * one.n, one.n) if one.rows else Exact(0.0, 0.0) for one in groups]
+
+    def of_shares(*shares: float) -> float:
+        part, truth = np.array([*shares[: len(sizes)], 1.0]), np.array(shares[len(sizes) :])
+        rows = part * np.cumprod([1.0, *(1 - part[:-1])])
+        cases = rows[:, None] * np.stack([1 - truth, truth], axis=1)
+        return formula(np.stack([cases[~is_flagged].sum(axis=0), cases[is_flagged].sum(axis=0)]))
+
+    return Combined(of_shares, (*sizes, *positives), n)
 
 
 @signal(of="binary")
@@ -91,6 +117,12 @@ def recall(live: BinaryOutcomes) -> Evidence:
 def specificity(live: BinaryOutcomes) -> Evidence:
     """Share of negative outcomes that were not flagged: TN / (TN + FP)."""
     return _share(live, TN, FP)
+
+
+@signal(of="binary")
+def false_positive_rate(live: BinaryOutcomes) -> Evidence:
+    """Share of negative outcomes that were flagged: FP / (FP + TN), as in scikit-learn's roc_curve."""
+    return _share(live, FP, TN)
 
 
 @signal(of="binary")
@@ -198,7 +230,7 @@ def calibration_error(live: BinaryOutcomes) -> Distance:
     _must_be_probability(live)
     rows, positive = live.weighted[..., 0].sum(axis=1), live.positive
     scores = live.weighted[..., 1].sum(axis=1) / SUM_UNIT
-    squares = (live.labelled[..., 0].sum(axis=2) * live.weights[:, None] ** 2).sum(axis=0)
+    squares = (live.labelled[..., 0].sum(axis=2) * live.weights**2).sum(axis=0)
     total, n = rows.sum(), rows.sum() ** 2 / max(squares.sum(), 1.0)
     rate = np.divide(positive, rows, out=np.zeros_like(rows), where=rows > 0)
     spread = np.sqrt(2 / np.pi * squares * rate * (1 - rate)).sum() / total * np.sqrt(n)

@@ -93,11 +93,11 @@ def _rates(reference: BinaryOutcomes) -> _Rates:
     """Of flagged rows whose outcomes a decision hides, the reference knows best those held out."""
     reference = replace(reference, held_out=True)
     labelled, weights = reference.labelled[..., 0].sum(axis=2), np.nan_to_num(reference.weights)
-    statistics = np.tensordot(weights, reference.labelled, 1)  # rows and sums, shape (answers, truth, 4)
+    statistics = (weights[..., None, None] * reference.labelled).sum(axis=0)  # rows and sums, shape (answers, truth, 4)
     total = statistics[..., 0].sum(axis=1)
     has = total > 0
     rate = statistics[has, 1, 0] / total[has]
-    rows = total[has] ** 2 / (weights**2 @ labelled)[has]  # Kish 1965
+    rows = total[has] ** 2 / (weights**2 * labelled).sum(axis=0)[has]  # Kish 1965
     around = (with_neighbours(rate * rows) + 0.5) / (with_neighbours(rows) + 1.0)
     likely = (rate * rows + around) / (rows + 1.0)
     return _Rates(has, _mean_scores(statistics.sum(axis=1), reference.bins)[has], rate, likely, rows)

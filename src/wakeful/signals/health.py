@@ -21,29 +21,34 @@ _ROWS_PER_GROUP = 200.0  # labelled ones of the reference: fewer, and its own ra
 
 @signal(of="binary", dispersion="none")
 def holdout_share(live: BinaryOutcomes) -> Share:
-    """Share of flagged rows that were held out, of those of which the data say whether they were."""
-    rest, held_out = _flagged(live)
+    """Share of the rows that may be held out that are, of those of which the data say whether they are."""
+    rest, held_out = _drawn_from(live)
     return Share(float(held_out.sum()), float(held_out.sum() + rest.sum()))
 
 
 @signal(of="binary", dispersion="none")
 def holdout_d1(live: BinaryOutcomes) -> Distance:
-    """d1 between the scores of flagged rows that were held out and those that were not, in [0, 2].
+    """d1 between the scores of rows that were held out and those that were not, in [0, 2].
 
-    A holdout drawn at random has the same scores as the rest; ``noise`` says how far chance alone moves it.
+    A holdout drawn at random has the same scores as the rest; ``noise`` says how far chance alone moves it. Where
+    it is drawn by the score, rows of the rest count by the odds with which they might have been held out, and are
+    as many as know their shares as well (Kish 1965).
     """
-    rest, held_out = _flagged(live)
-    n, m = float(held_out.sum()), float(rest.sum())
-    p = (rest + held_out) / max(n + m, 1.0)
-    distance = np.abs(held_out / max(n, 1.0) - rest / max(m, 1.0)).sum()
-    return Distance(float(distance), noise_of(p), 2.0, n, m)
+    rest, held_out = _drawn_from(live)
+    weighted = rest * live.release.odds
+    n, m = float(held_out.sum()), float(weighted.sum() ** 2 / max((weighted * live.release.odds).sum(), 1e-300))
+    p, q = held_out / max(n, 1.0), weighted / max(weighted.sum(), 1e-300)
+    return Distance(float(np.abs(p - q).sum()), noise_of((n * p + m * q) / max(n + m, 1.0)), 2.0, n, m)
 
 
-def _flagged(live: BinaryOutcomes) -> np.ndarray:
-    """Flagged rows by whether they were held out and by answer, shape (2, answers)."""
+def _drawn_from(live: BinaryOutcomes) -> np.ndarray:
+    """Rows that may be held out, by whether they were and by answer, shape (2, answers)."""
     live.decisions  # noqa: B018  # raises where there are none
     rows = live.table[..., 0].sum(axis=3)
-    return rows[1:, 1] if len(rows) == 3 else np.zeros((2, rows.shape[2]))
+    if len(rows) < 3:
+        return np.zeros((2, rows.shape[2]))
+    found: Floats = rows[1:].sum(axis=1) if live.release.from_all else rows[1:, 1]
+    return found
 
 
 class _Promise(NamedTuple):
@@ -84,17 +89,26 @@ class _Promise(NamedTuple):
 
 
 def _promise(live: BinaryOutcomes, reference: BinaryOutcomes) -> _Promise:
-    """Neighbouring scores of one decision are grouped until each group has enough labelled rows of the reference."""
-    known = reference.labelled[..., 0].sum(axis=2)
-    at = _groups(known)
+    """Neighbouring scores of one decision are grouped until each group has enough labelled rows of the reference.
+
+    Where a holdout is drawn by the score, a group has another mix of scores than the reference. So the reference's rows
+    count as often as live ones of their score are known, and are as many as know the rate as well (Kish 1965).
+    """
+    known = reference.labelled[..., 0]
+    at = _groups(known.sum(axis=2))
+    chance = np.divide(1.0, live.weights, out=np.ones_like(live.weights), where=live.weights > 0)
 
     def grouped(rows: Floats) -> Floats:
         return np.bincount(at, rows).astype(float)
 
-    sides = [one.labelled[..., 0].sum(axis=0) for one in (live, reference)]
-    found = [grouped(rows) for side in sides for rows in (side.sum(axis=1), side[:, 1])]
-    used = found[2] > 0
-    return _Promise(*(one[used] for one in found))
+    mine = live.labelled[..., 0].sum(axis=0)
+    drawn, usual = (grouped((chance * one).sum(axis=0)) for one in (known.sum(axis=2), known[..., 1]))
+    square = grouped((chance**2 * known.sum(axis=2)).sum(axis=0))
+    found = [grouped(mine.sum(axis=1)), grouped(mine[:, 1]), drawn, usual]
+    used = drawn > 0
+    rows, positive, drawn, usual = (one[used] for one in found)
+    alike = drawn / square[used]
+    return _Promise(rows, positive, drawn * alike, usual * alike)
 
 
 def _groups(known: Floats) -> Ints:
