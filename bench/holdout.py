@@ -14,7 +14,7 @@ from wakeful.monitor import Monitor
 from wakeful.release import EVEN, Release, released
 from wakeful.views import outcomes
 
-TRIALS = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+TRIALS = int(sys.argv[1]) if len(sys.argv) > 1 else 300
 ALPHA = 0.025  # claimed on each side
 THRESHOLD = 0.5
 SIGNALS: dict[str, dict[str, float]] = {

@@ -20,7 +20,7 @@ from wakeful.bounds import share_bounds, student, z_of
 from wakeful.budget import AlarmBudget
 from wakeful.counting import count
 from wakeful.counts import Counts
-from wakeful.evidence import Estimate, Evidence
+from wakeful.evidence import Combined, Estimate, Evidence, Share
 from wakeful.expression import Key, at_element
 from wakeful.tables import ArrowBatch
 from wakeful.verdicts import Window
@@ -439,6 +439,14 @@ def test_recall_with_a_holdout_is_known_as_well_as_its_parts(loans: tuple[wakefu
     varies = np.std([one.value for one in found])
     width = np.mean([one.high - one.low for one in found]) / 2
     assert 1.7 * varies <= width <= 2.6 * varies
+
+
+def test_parts_that_are_known_from_few_rows_move_together():
+    """None of two rows, times one in five hundred: alone, neither move says how far both may be off."""
+    product = Combined(lambda share, of: share * of, (Share(0.0, 2.0), Share(1.0, 500.0)), 502.0)
+    found, of = product.estimate(1e-3), Share(1.0, 500.0).estimate(1e-3)
+    assert found.value == found.low == 0.0
+    assert found.high == pytest.approx(math.hypot(1 / 500, of.high - 1 / 500), rel=0.05)
 
 
 def test_what_no_held_out_row_tells_is_not_estimated(loans: tuple[wakeful.Reference, dict[str, float]]):

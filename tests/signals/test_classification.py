@@ -77,6 +77,7 @@ def test_shares_are_scikit_learn_s(n: int, seed: int, shape: str, value: Value):
         "precision": metrics.precision_score(label, flagged, zero_division=np.nan),
         "recall": metrics.recall_score(label, flagged, zero_division=np.nan),
         "specificity": metrics.recall_score(label, flagged, pos_label=0, zero_division=np.nan),
+        "false_positive_rate": 1 - metrics.recall_score(label, flagged, pos_label=0, zero_division=np.nan),
         "accuracy": metrics.accuracy_score(label, flagged),
         "f1": metrics.f1_score(label, flagged, zero_division=np.nan),
         "flagged_share": flagged.mean(),
@@ -241,6 +242,9 @@ def test_recall_on_the_holdout_weighs_held_out_rows_by_the_rows_that_they_stand_
     assert value(reference(), data, "recall", held_out=True) == pytest.approx(30 / 35)
     assert value(reference(), data, "precision", held_out=True) == pytest.approx(6 / 8)
     assert value(reference(), data, "specificity", held_out=True) == pytest.approx(55 / 65)
+    assert value(reference(), data, "false_positive_rate", held_out=True) == pytest.approx(10 / 65)
+    money = {"true_positive": 12.0, "false_positive": -100.0, "false_negative": -5.0}
+    assert value(reference(), data, "value", held_out=True, **money) == pytest.approx((30 * 12 - 10 * 100 - 25) / 100)
 
 
 def test_labels_of_flagged_rows_outside_the_holdout_are_left_alone_by_it(value: Value):
