@@ -261,7 +261,7 @@ class BinaryOutcomes(Outcomes):
 
     @cached_property
     def strata(self) -> tuple[Strata, Strata] | None:
-        """Unflagged and flagged rows, by how likely their outcome is known; None where those of a decision are alike."""
+        """Unflagged and flagged rows, by how likely their outcome is known; None where a decision tells all."""
         if not self.held_out or not self.release.strata.any():
             return None
         rows = np.maximum(self.table[..., 0].sum(axis=(0, 3)), 0.0)
