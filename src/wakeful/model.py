@@ -47,7 +47,7 @@ class Model:
         decision: binary only: column that says whether the row was flagged; the threshold says it where
             the decision is missing.
         label: the outcome, once known.
-        holdout: boolean column: flagged by the model, but let through at random.
+        holdout: boolean column: let through at random, although flagged; or whatever the model says of it.
         id, time: names of the identifier and the event-time column.
         segments: low-cardinality columns for which everything is counted apart.
     """

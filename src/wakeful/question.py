@@ -58,7 +58,7 @@ class Live:
 
     @property
     def holdout(self) -> Live:
-        """Outcomes of flagged rows only as far as they were let through at random."""
+        """Outcomes of flagged rows only as far as they were let through at random; of all, where all are drawn from."""
         if self.columns is not None:
             raise SignalError(_NO_COLUMNS_HELD_OUT)
         if self.model.holdout is None:

@@ -138,7 +138,7 @@ class Window:
     past: Mapping[str, Counts] = field(default_factory=dict)
     length: float | None = None
     release: Release = EVEN
-    _known: dict[tuple[Leaf, float, Release], Estimate] = field(default_factory=dict)
+    _known: dict[Any, Estimate] = field(default_factory=dict)
     _references: dict[str, Reference] = field(default_factory=dict)
 
     def estimate(self, leaf: Leaf) -> Estimate:
