@@ -1,0 +1,254 @@
+"""Monitors whose names need care, and a real Prometheus that holds two hours of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import wakeful
+from wakeful.compile import plan
+from wakeful.compile.about import recordings
+from wakeful.counts import Counts
+from wakeful.derived import Derived
+from wakeful.learning.build import learn_all
+from wakeful.learning.infer import Roles
+from wakeful.live.export.exporter import Exporter
+from wakeful.live.export.exposition import Labels, render
+from wakeful.live.shared.meters import COUNTERS, identity
+from wakeful.live.shared.slots import Reading
+
+START, MINUTES = 1_767_268_800, 120  # 2026-01-01 12:00 UTC
+END = START + 60 * MINUTES
+NASTY = 'prix "m²"\n$version [[segment]] {{check}} .*|\\, x : y'
+
+
+class Past(NamedTuple):
+    """A monitor, and what its service saw in every minute, before and since the incident, each by its version."""
+
+    monitor: wakeful.Monitor
+    versions: tuple[str, str]
+    before: Any
+    since: Any
+
+
+@pytest.fixture(scope="session")
+def loans(traffic: Any) -> Past:
+    """A model whose new version flags at random, sees incomes in cents, and loses rents on the web."""
+
+    def heuristic(rent: Any, income: Any) -> Any:
+        return np.asarray(rent) * 40 > np.asarray(income)
+
+    roles = Roles(
+        score="score", label="rejected", threshold=0.5, holdout="held", segments=("platform", NASTY), name="loans"
+    )
+
+    def rows(number: int, seed: int, **changes: Any) -> dict[str, Any]:
+        data = traffic(number, seed, **changes)
+        data[NASTY] = np.where(data["owner"], 'a", value=~".*"} or vector(7) #', "b\\")
+        return data
+
+    monitor = wakeful.Monitor(learn_all(rows(5_000, 0), roles, {"heuristic": Derived(heuristic)}).reference)
+    monitor.column(heuristic)
+
+    @monitor.check(window="1h", page="credit-risk", fear='We turn away "good" applicants\nfor $version [[x]]')
+    def rejections_are_right(live: Any) -> None:
+        assert live.precision() >= 0.6
+
+    @monitor.check(window="1h", page="credit-risk", fear="We reject too many", action="Ask $credit-risk")
+    def answers_keep_their_shape(live: Any) -> None:
+        assert live.score.d1() <= 0.2
+        assert 0.1 <= live.flagged_share() <= 0.45
+
+    @monitor.check(window="1h", ticket="ml-platform")
+    def inputs_are_whole(live: Any) -> None:
+        assert live.features.missing() <= live.reference.features.missing() + 0.02
+        assert live.by("platform")["rent"].missing() <= 0.02
+
+    @monitor.check(window="1h", page="credit-risk", fear="One platform is treated worse")
+    def both_platforms_are_right(live: Any) -> None:
+        assert live.by("platform").accuracy() >= 0.5
+
+    @monitor.check(window="1h")
+    def inputs_look_as_in_training(live: Any) -> None:
+        assert live.features.d1() <= 0.2
+        assert live.traffic() >= 1
+
+    since = rows(
+        40, 2,
+        income=lambda data: data["income"] * 100,
+        score=lambda data: np.random.default_rng(3).random(len(data["rent"])),
+        rent=lambda data: np.where(data["platform"] == "web", np.nan, data["rent"]),
+    )  # fmt: skip
+    return Past(monitor, ("1", "2+a"), rows(40, 1), since)
+
+
+@pytest.fixture(scope="session")
+def houses() -> Past:
+    """A regression whose every name is a trap, without segments, all well."""
+    rng = np.random.default_rng(2)
+
+    def rows(number: int) -> dict[str, Any]:
+        rooms = rng.integers(1, 7, number)
+        price = rooms * 50_000 + rng.normal(0, 20_000, number)
+        return {NASTY: rooms, "größe": price / 100, "price": price + rng.normal(0, 9_000, number), "paid": price}
+
+    monitor = wakeful.Monitor(
+        wakeful.learn(rows(3_000), score="price", label="paid", kinds={NASTY: "categorical"}, name=NASTY)
+    )
+
+    @monitor.check(window="1h", ticket=NASTY, fear=NASTY)
+    def predictions_are_close(live: Any) -> None:
+        assert live.mean_absolute_error() <= 30_000, NASTY
+        assert live.features.d1() <= 0.02
+
+    some = rows(40)
+    return Past(monitor, ("", ""), some, some)
+
+
+def planned(monitor: wakeful.Monitor) -> plan.Plan:
+    """As much of a plan as dashboards read."""
+    return plan.Plan(monitor.reference.model.name, (), {check.name: () for check in monitor.checks}, ())
+
+
+@pytest.fixture(scope="session")
+def plans() -> Callable[[wakeful.Monitor], plan.Plan]:
+    return planned
+
+
+# What Prometheus would have recorded.
+
+
+def seen(past: Past) -> Iterator[tuple[float, str]]:
+    """Every minute of a service as its /metrics, and what is recorded of it."""
+    monitor, reference = past.monitor, past.monitor.reference
+    before, since = monitor.count(past.before), monitor.count(past.since)
+    exporters = {version: Exporter(reference, Path("/nowhere"), version=version) for version in past.versions}
+    recorded = [
+        "\n".join(line(*one) for one in judged(monitor, version, Counts(reference.layout, 60 * counts.vector)))
+        for version, counts in zip(past.versions, (before, since), strict=True)
+    ]
+    for minute in range(MINUTES + 1):
+        at = START + 60 * minute
+        is_since = minute > MINUTES // 2
+        version = past.versions[is_since]
+        first = min(minute, MINUTES // 2) * before.vector
+        own = (minute - MINUTES // 2) * since.vector if version != past.versions[0] else first
+        if past.versions[0] == past.versions[1]:
+            own = minute * before.vector
+        yield at, exposed(exporters[version], version, own, minute, at)
+        for one in recordings(monitor):
+            yield at, line(one.record, one.labels, 1.0)
+        if minute >= 10:
+            yield at, recorded[is_since]
+
+
+def exposed(exporter: Exporter, version: str, vector: Any, minute: int, at: float) -> str:
+    meters = dict.fromkeys(COUNTERS, 1.0 * minute)
+    meters |= {"seen": 42.0 * minute, "counted": 40.0 * minute, "log_rows": 39.0 * minute, "outcomes": 20.0 * minute}
+    counters = np.concatenate([vector, list(meters.values())])
+    gauges = np.array([[3.0, 100.0, at - 1.0]])
+    assert len(counters) == identity(exporter.reference.layout).counters
+    return render(exporter.metrics([Reading(version, counters, gauges, at)])).decode()
+
+
+def judged(monitor: wakeful.Monitor, version: str, counts: Counts) -> Iterator[tuple[str, dict[str, str], float]]:
+    """The series of ``wakeful.compile.plan``, from numpy."""
+    for check in monitor.checks:
+        for one in monitor.judge(check, counts):
+            found = one.judgement
+            labels = {
+                "model": monitor.reference.model.name, "version": version, "check": one.check,
+                "assertion": one.assertion, "at": str(one.at), "column": found.column or "",
+                "segment": found.part.segment or "", "value": found.part.value or "",
+            }  # fmt: skip
+            values = {
+                plan.ESTIMATE: found.estimate, plan.LOW: found.low, plan.HIGH: found.high, plan.ROWS: found.n,
+                plan.LIMIT: found.limit, plan.NOISE: found.noise, plan.REFERENCE: found.reference,
+                plan.VERDICT: {"pass": 0.0, "unsure": 1.0, "fail": 2.0}[found.verdict],
+            }  # fmt: skip
+            yield from ((name, labels, value) for name, value in values.items() if not math.isnan(value))
+
+
+def line(name: str, labels: Any, value: float) -> str:
+    return f"{name}{Labels(dict(labels)).text} {value!r}".replace(" inf", " +Inf")
+
+
+# A real Prometheus.
+
+
+class Server:
+    """Asked as Grafana asks: at the end of the time that is looked at, or every minute of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, path: str, **parameters: object) -> Any:
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}") as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise ValueError(f"{json.load(error)['error']}: {parameters}") from error
+
+    def now(self, expr: str) -> list[tuple[dict[str, str], list[float]]]:
+        found = self.ask("query", query=expr, time=END)["result"]
+        return [(one["metric"], [float(one["value"][1])]) for one in found]
+
+    def over_time(self, expr: str) -> list[tuple[dict[str, str], list[float]]]:
+        found = self.ask("query_range", query=expr, start=START, end=END, step=60)["result"]
+        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in found]
+
+
+@pytest.fixture(scope="session")
+def server(
+    loans: Past, houses: Past, real_component: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A real Prometheus with the past of both services in it."""
+    binaries = [shutil.which(name) for name in ("prometheus", "promtool")]
+    real_component(all(binaries), "Prometheus", "apt-get install --no-install-recommends prometheus")
+    folder = tmp_path_factory.mktemp("prometheus")
+    with (folder / "past").open("w", encoding="utf-8") as file:
+        for past in (loans, houses):
+            for at, text in seen(past):
+                file.writelines(f"{one} {at}\n" for one in text.splitlines() if not one.startswith("#"))
+        file.write("# EOF\n")
+    command = [binaries[1], "tsdb", "create-blocks-from", "openmetrics", "past", "data"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    (folder / "prometheus.yml").write_text("global: {}\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        binaries[0], "--config.file=prometheus.yml", "--storage.tsdb.path=data",
+        "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
+        try:
+            found = Server(f"http://127.0.0.1:{port}")
+            wait_for(found, folder / "log")
+            yield found
+        finally:
+            process.terminate()
+
+
+def wait_for(server: Server, log: Path) -> None:
+    for _ in range(300):
+        try:
+            if server.now("count(wakeful_rows_total)"):
+                return
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"Prometheus does not answer: {log.read_text()[-3000:]}")

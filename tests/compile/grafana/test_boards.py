@@ -1,0 +1,289 @@
+"""Dashboards are right where it can be known without Grafana: their JSON, and what their queries give."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wakeful.compile.grafana import dashboards
+from wakeful.compile.grafana.sdk import JSONEncoder, dashboard, units
+
+Board = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def files(loans: Any, houses: Any, plans: Any) -> dict[str, str]:
+    return dashboards([(one.monitor, plans(one.monitor)) for one in (loans, houses)])
+
+
+@pytest.fixture(scope="session")
+def boards(files: dict[str, str]) -> dict[str, Board]:
+    return {name: json.loads(text) for name, text in files.items()}
+
+
+def panels_of(board: Board) -> list[Board]:
+    return [one for one in board["panels"] if one["type"] not in ("row", "text")]
+
+
+def panel(board: Board, title: str) -> Board:
+    (found,) = [one for one in panels_of(board) if one["title"].startswith(title)]
+    return found
+
+
+# What Grafana does with a board before it asks.
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)|\[\[(\w+)\]\]")
+_BUILT_IN = {"__rate_interval": "5m", "__range": "2h"}
+
+
+def choices(variable: Board) -> list[str]:
+    """The values of a list that may be chosen, read as Grafana reads it."""
+    if variable["type"] != "custom":
+        return [variable.get("allValue", "")]
+    found = []
+    for entry in re.findall(r"(?:\\,|[^,])+", variable["query"]):
+        text = entry.replace("\\,", ",")
+        parted = re.fullmatch(r"\s*(.+)\s:\s(.+)", text)
+        assert parted is not None, text
+        found.append(parted[2].strip())
+    return [*found, variable["allValue"]] if variable.get("includeAll") else found
+
+
+def interpolated(text: str, values: dict[str, str]) -> str:
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[3] or found[4]
+        if name not in values:
+            raise LookupError(f"no variable is called {name}: {text}")
+        return values[name]
+
+    return _VARIABLE.sub(value, text)
+
+
+def chosen(board: Board) -> dict[str, str]:
+    """What is chosen as a board opens: all versions and models, all traffic, and the last input of the list."""
+    found = {one["name"]: choices(one) for one in board["templating"]["list"]}
+    values = {name: some[0] for name, some in found.items()}
+    values |= {name: some[-1] for name, some in found.items() if name in ("model", "column")}
+    return values | _BUILT_IN
+
+
+# What must hold.
+
+
+def labels_in(legend: str) -> list[str]:
+    return re.findall(r"\{\{(\w+)\}\}", legend)
+
+
+def faults_of_form(board: Board) -> Iterator[str]:
+    """What is wrong with a board that no query tells."""
+    every = board["panels"]
+    ids = [one["id"] for one in every]
+    if len(set(ids)) < len(ids):
+        yield f"ids repeat: {ids}"
+    for one, other in combinations(every, 2):
+        a, b = one["gridPos"], other["gridPos"]
+        if (
+            a["x"] < b["x"] + b["w"]
+            and b["x"] < a["x"] + a["w"]
+            and a["y"] < b["y"] + b["h"]
+            and b["y"] < a["y"] + a["h"]
+        ):
+            yield f"{one['title']} lies on {other['title']}"
+    for one in every:
+        place = one["gridPos"]
+        if place["x"] < 0 or place["x"] + place["w"] > 24 or not one.get("title"):
+            yield f"{one.get('title')} stands at {place}"
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", board["uid"]):
+        yield f"uid {board['uid']}"
+    for name in re.findall(r'"uid": "(.*?)"', json.dumps([every, board["templating"], board["annotations"]])):
+        if name != "${datasource}":
+            yield f"a data source is {name}"
+    known_units = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
+    for one in panels_of(board):
+        yield from faults_of_panel(one, known_units)
+
+
+def faults_of_panel(one: Board, known_units: set[str]) -> Iterator[str]:
+    title, defaults = one["title"], one["fieldConfig"]["defaults"]
+    if not one.get("description"):
+        yield f"{title} is not described"
+    references = [target["refId"] for target in one["targets"]]
+    if references != [chr(ord("A") + at) for at in range(len(references))]:
+        yield f"{title}: queries are called {references}"
+    if one["datasource"]["type"] != "prometheus" or any("datasource" not in target for target in one["targets"]):
+        yield f"{title} has no data source"
+    looks = [
+        (over["matcher"], {each["id"]: each["value"] for each in over["properties"]})
+        for over in one["fieldConfig"]["overrides"]
+    ]
+    given = [defaults.get("unit"), *(look.get("unit") for _, look in looks)]
+    for unit in filter(None, given):
+        if unit not in known_units and not unit.startswith("suffix:"):
+            yield f"{title}: Grafana knows no unit {unit}"
+    for limits in filter(None, [defaults.get("thresholds"), *(look.get("thresholds") for _, look in looks)]):
+        steps = [step["value"] for step in limits["steps"]]
+        if steps[0] is not None or steps[1:] != sorted(steps[1:]):
+            yield f"{title}: colours from {steps}"
+    legends = [target.get("legendFormat") for target in one["targets"]]
+    titles = renamed(one).values()
+    for matcher, look in looks:
+        if matcher["id"] == "byFrameRefID" and matcher["options"] not in references:
+            yield f"{title}: no query {matcher['options']}"
+        if one["type"] == "table" and matcher["options"] not in (*titles, "board"):
+            yield f"{title}: no column {matcher['options']}"
+        if "custom.fillBelowTo" in look and look["custom.fillBelowTo"] not in legends:
+            yield f"{title}: nothing to fill to"
+
+
+def renamed(one: Board) -> dict[str, str]:
+    """Titles of a table by the fields that its queries give."""
+    organised = [step["options"] for step in one.get("transformations") or () if step["id"] == "organize"]
+    return organised[0]["renameByName"] if organised else {}
+
+
+def faults_of_answers(board: Board, server: Any, values: dict[str, str]) -> Iterator[str]:
+    """What is wrong with what its queries give."""
+    for one in panels_of(board):
+        found = []
+        for target in one["targets"]:
+            ask = server.now if target.get("instant") else server.over_time
+            try:
+                answer = ask(interpolated(target["expr"], values))
+            except (ValueError, LookupError) as error:
+                yield f"{one['title']} {target['refId']}: {error}"
+                continue
+            found.append(answer)
+            if not answer:
+                yield f"{one['title']} {target['refId']} shows nothing: {target['expr']}"
+            yield from (f"{one['title']} {target['refId']}: {each}" for each in faults_of_series(one, target, answer))
+        shown = {name for answer in found for labels, _ in answer for name in labels}
+        for name in set(renamed(one)) - shown:
+            if name.startswith("Value") or name == "version":  # no label, and one that services need not give
+                continue
+            yield f"{one['title']}: no label {name}"
+
+
+def faults_of_series(one: Board, target: Board, answer: Any) -> Iterator[str]:
+    least, unit, words = look_of(one, target["refId"])
+    for labels, numbers in answer:
+        for name in labels_in(target.get("legendFormat", "")):
+            if name not in labels and name != "version":  # which a service need not name
+                yield f"{labels} has no {name}"
+        if any(number != number or abs(number) == float("inf") for number in numbers):
+            yield f"{labels} is not finite: {numbers}"
+        if least is not None and min(numbers) < least:
+            yield f"{labels} below {least}: {numbers}"
+        if unit == "percentunit" and not (min(numbers) >= -1e-9 and max(numbers) <= 1 + 1e-9):
+            yield f"{labels} is no share: {numbers}"
+        if words is not None and not {str(int(number)) for number in numbers} <= words:
+            yield f"{labels} has no words for {numbers}"
+
+
+def look_of(one: Board, reference: str) -> tuple[float | None, str | None, set[str] | None]:
+    """Least value, unit and words of the values of one query."""
+    defaults = dict(one["fieldConfig"]["defaults"])
+    names = renamed(one)
+    title = names.get(f"Value #{reference}", names.get("Value"))
+    for over in one["fieldConfig"]["overrides"]:
+        if over["matcher"]["options"] == title:
+            defaults |= {each["id"]: each["value"] for each in over["properties"]}
+    mappings = defaults.get("mappings")
+    return defaults.get("min"), defaults.get("unit"), None if mappings is None else set(mappings[0]["options"])
+
+
+# A reader's story.
+
+
+def test_there_is_a_board_of_all_models_and_one_of_each(boards: dict[str, Board]):
+    assert list(boards)[:2] == ["fleet.json", "loans.json"]
+    assert [re.fullmatch(r"wakeful-[0-9a-f]{16}\.json", name) is not None for name in boards] == [False, False, True]
+    assert boards["loans.json"]["title"] == "wakeful: loans"
+
+
+def test_a_board_is_read_from_what_hurts_to_what_explains_it(boards: dict[str, Board]):
+    board = boards["loans.json"]
+    titles = [one["title"] for one in board["panels"] if one["type"] == "row"]
+    assert titles == ["Service and versions", "Fears", "Outcomes", "Answers", "Inputs"]
+    answers = [one["title"] for one in board["panels"]]
+    found = answers[answers.index("Answers") : answers.index("Inputs")]
+    assert found == [
+        "Answers",
+        "How far values moved since training (0: not at all, 2: all) – d1",
+        "Cases that are flagged – flagged_share",
+        "Answers, live and in training",
+        "Heuristic heuristic, live and in training",
+    ]
+
+
+def test_every_panel_shows_what_a_real_prometheus_holds(boards: dict[str, Board], server: Any):
+    found = [one for board in boards.values() for one in faults_of_answers(board, server, chosen(board))]
+    assert not found, "\n".join(found)
+
+
+def test_every_choice_gives_series(boards: dict[str, Board], server: Any, loans: Any):
+    board = boards["loans.json"]
+    variables = {one["name"]: one for one in board["templating"]["list"]}
+    for name in ("segment", "column", "window"):
+        for value in choices(variables[name]):
+            values = chosen(board) | {name: value}
+            asked = [one for one in panels_of(board) if re.search(rf"\$\{{?{name}", json.dumps(one["targets"]))]
+            assert asked
+            for one in asked:
+                for target in one["targets"]:
+                    ask = server.now if target.get("instant") else server.over_time
+                    found = ask(interpolated(target["expr"], values))
+                    is_empty = re.search(r'value="\(\w+\)', value)  # (other), (unseen): of no row
+                    assert found or is_empty or "[1h]" in target["expr"], (name, value, target["expr"])
+
+
+def test_the_form_is_right(boards: dict[str, Board]):
+    found = [one for board in boards.values() for one in faults_of_form(board)]
+    assert not found, "\n".join(found)
+
+
+def test_the_sdk_reads_every_board_as_it_is_written(boards: dict[str, Board]):
+    from grafana_foundation_sdk.cog import plugins
+
+    plugins.register_default_plugins()
+    for board in boards.values():
+        again = json.loads(json.dumps(dashboard.Dashboard.from_json(copy.deepcopy(board)), cls=JSONEncoder))
+        assert again == board
+
+
+def test_links_lead_to_boards(boards: dict[str, Board], server: Any):
+    uids = {board["uid"] for board in boards.values()}
+    assert len(uids) == len(boards)
+    for board in boards.values():
+        for link in board["links"]:
+            assert link.get("tags") == ["wakeful"] or link["url"].removeprefix("/d/") in uids
+    table = panel(boards["fleet.json"], "Models")
+    assert "/d/${__data.fields.board}?" in json.dumps(table)
+    told = server.now(interpolated(table["targets"][0]["expr"], chosen(boards["fleet.json"])))
+    assert {labels["board"] for labels, _ in told} == uids - {"wakeful-fleet"}
+
+
+def test_same_monitors_same_bytes(files: dict[str, str], loans: Any, houses: Any, plans: Any):
+    assert dashboards([(one.monitor, plans(one.monitor)) for one in (loans, houses)]) == files
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def test_boards_are_as_they_were(files: dict[str, str]):
+    """To accept a change: ``WAKEFUL_GOLDEN=1 pytest tests/compile/grafana``; read the difference before you commit."""
+    import os
+
+    if os.environ.get("WAKEFUL_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        for name, text in files.items():
+            (GOLDEN / name).write_text(text, encoding="utf-8")
+    assert sorted(path.name for path in GOLDEN.iterdir()) == sorted(files)
+    for name, text in files.items():
+        assert (GOLDEN / name).read_text(encoding="utf-8") == text
