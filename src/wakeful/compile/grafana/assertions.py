@@ -8,24 +8,25 @@ from typing import Literal, NamedTuple
 from wakeful.checks import Assertion, Check
 from wakeful.compile import plan
 from wakeful.compile.about import fear_of
-from wakeful.compile.grafana.panels import GREY, RED, Line, Tile, lines
+from wakeful.compile.grafana.panels import BEFORE, GREY, RED, Line, Tile, colored, lines
 from wakeful.compile.grafana.quoting import select, shown
+from wakeful.compile.grafana.variables import VERSION
 from wakeful.compile.grafana.words import meaning_of
 from wakeful.compile.plan import Plan
 from wakeful.expression import Leaf, Node, Op, leaves_of
 from wakeful.model import Model
 from wakeful.monitor import Monitor
+from wakeful.signals import distances
 
 __all__ = ["Asked", "Section", "asked", "tile_of"]
 
 Section = Literal["service", "outcomes", "answers", "inputs"]
 
-_BAND = {"color": {"mode": "fixed", "fixedColor": "blue"}, "custom.lineWidth": 0, "custom.fillOpacity": 15}
-_ALARM = {"color": {"mode": "fixed", "fixedColor": RED}, "custom.lineStyle": {"fill": "dash", "dash": [10, 6]}}
-_BEFORE = {"color": {"mode": "fixed", "fixedColor": GREY}, "custom.lineStyle": {"fill": "dot", "dash": [2, 6]}}
-_NOISE = {"color": {"mode": "fixed", "fixedColor": GREY}, "custom.lineWidth": 0, "custom.fillOpacity": 20}
+_LOW = colored("blue", lineWidth=0)
+_HIGH = colored("blue", lineWidth=0, fillOpacity=15, fillBelowTo="as low as")
+_ALARM = colored(RED, lineStyle={"fill": "dash", "dash": [10, 6]})
+_NOISE = colored(GREY, lineWidth=0, fillOpacity=20)
 _SIDES = {"<=": "above", "<": "above", ">=": "below", ">": "below", "==": "elsewhere"}
-_LOWEST, _HIGHEST = "as low as", "as high as"
 
 
 class Asked(NamedTuple):
@@ -92,11 +93,12 @@ def tile_of(model: str, one: Asked) -> Tile:
 
 
 _SIGNED = {"bias", "calibration_slope", "label_noise", "mean", "quantile", "r2", "value"}  # may be below 0
+_DISTANCES = {"holdout_d1", *distances.__all__}
 
 
 def _series(name: str, model: str, one: Asked, at: int | None = None) -> str:
     place = one.comparisons[0][0] if at is None else at
-    return select(name, 'version=~"$version"', model=model, check=one.check.name, at=str(place))
+    return select(name, VERSION, model=model, check=one.check.name, at=str(place))
 
 
 def _single(model: str, one: Asked) -> list[Line]:
@@ -105,13 +107,15 @@ def _single(model: str, one: Asked) -> list[Line]:
 
     drawn = [
         Line(f"sum by (version) ({series(plan.ESTIMATE)})", "now {{version}}", {"custom.lineWidth": 2}),
-        Line(f"min({series(plan.LOW)})", _LOWEST, _BAND | {"custom.fillOpacity": 0}),
-        Line(f"max({series(plan.HIGH)})", _HIGHEST, _BAND | {"custom.fillBelowTo": _LOWEST}),
+        Line(f"min({series(plan.LOW)})", "as low as", _LOW),
+        Line(f"max({series(plan.HIGH)})", "as high as", _HIGH),
         *_alarms(model, one),
     ]
-    if any(leaf.signal.wants_reference for leaf in leaves_of(one.node)):  # training is what it is compared with
+    if any(leaf.signal.name in _DISTANCES for leaf in leaves_of(one.node)):  # training is what they start from
         return [*drawn, Line(f"max({series(plan.NOISE)})", "noise", _NOISE)]
-    return [*drawn, Line(f"max({series(plan.REFERENCE)})", "in training", _BEFORE)]
+    if one.is_of("traffic"):  # training was no window
+        return drawn
+    return [*drawn, Line(f"max({series(plan.REFERENCE)})", "in training", BEFORE)]
 
 
 def _each(model: str, one: Asked) -> list[Line]:

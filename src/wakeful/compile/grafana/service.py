@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wakeful.compile.grafana.panels import GREEN, RED, YELLOW, Column, Line, Tile, lines, rows, steps
+from wakeful.compile.grafana.panels import GREEN, RED, YELLOW, Column, Line, Tile, colored, lines, rows, steps
 from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.sdk import common, dashboard
 from wakeful.compile.grafana.variables import VERSION, part_of
@@ -38,9 +38,9 @@ def _versions(model: Model) -> Tile:
         "0": dashboard.ValueMappingResult(text="no", color=RED),
         "1": dashboard.ValueMappingResult(text="yes", color=GREEN),
     }
-    colored = {"custom.cellOptions": common.TableColorTextCellOptions()}
-    readable = colored | {"mappings": [dashboard.ValueMap(words)]}
-    late = colored | {"thresholds": steps([(None, GREEN), (_LATE, YELLOW)])}
+    as_text = {"custom.cellOptions": common.TableColorTextCellOptions()}
+    readable = as_text | {"mappings": [dashboard.ValueMap(words)]}
+    late = as_text | {"thresholds": steps([(None, GREEN), (_LATE, YELLOW)])}
     counted = of("wakeful_rows_total", 'segment=""')
     return rows(
         "Versions",
@@ -103,7 +103,7 @@ def arrival(model: Model) -> Iterator[Tile]:
         "quality is judged on old outcomes, or on none.",
         [
             Line(f"sum by (version) (rate({reported}[$__rate_interval]))", "{{version}}"),
-            Line(f"sum(rate({dropped}[$__rate_interval]))", "lost", {"color": {"mode": "fixed", "fixedColor": RED}}),
+            Line(f"sum(rate({dropped}[$__rate_interval]))", "lost", colored(RED)),
         ],
         unit="cps",
         size=(12, 8),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wakeful.compile.grafana.panels import GREY, Column, Line, Tile, bars, lines
+from wakeful.compile.grafana.panels import BEFORE, GREY, Column, Line, Tile, bars, colored, lines
 from wakeful.compile.grafana.quoting import quoted, select, shown
 from wakeful.compile.grafana.variables import COLUMN, VERSION, WINDOW, part_of
 from wakeful.compile.grafana.words import SHARE
@@ -13,9 +13,7 @@ from wakeful.model import Model
 __all__ = ["answers", "one_input"]
 
 _VALUES = 'bin!~"[(]missing[)]|[(]invalid[)]"'
-_TRAINING = {"color": {"mode": "fixed", "fixedColor": GREY}}
 _MOST_HEURISTICS = 6  # the others are among the inputs
-_BEFORE = _TRAINING | {"custom.lineStyle": {"fill": "dot", "dash": [2, 6]}}
 _NO_VALUE = 'bin=~"[(]missing[)]|[(]invalid[)]"'
 _READ = "Bars that part from the grey ones show what changed; how far that may be chance, d1 and its noise tell."
 
@@ -27,7 +25,7 @@ def _histogram(model: Model, title: str, description: str, column: str, size: tu
     live = f"increase({counted}[{WINDOW}])"
     drawn = [
         Column(f"sum by (bin) ({live}) / on () group_left () (sum({live}) > 0)", "Live"),
-        Column(f"max by (bin) ({usual})", "In training", look=_TRAINING),
+        Column(f"max by (bin) ({usual})", "In training", look=colored(GREY)),
     ]
     return bars(title, f"{description} {_READ}", drawn, by="bin", size=size)
 
@@ -78,7 +76,7 @@ def one_input(model: Model) -> Iterator[Tile]:
             Line(
                 f"max({usual})",
                 "missing in training",
-                _BEFORE,
+                BEFORE,
             ),
         ],
         unit=SHARE,

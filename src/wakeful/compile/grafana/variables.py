@@ -70,7 +70,7 @@ def _versions(model: Model) -> dashboard.VariableModel:
         name="version",
         label="Version",
         datasource=SOURCE,
-        query={"qryType": 1, "query": asked, "refId": "version"},
+        query={"qryType": 1, "query": asked, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
         definition=asked,
         regex=r'/^[^"\\\n]+$/',
         refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
