@@ -1,6 +1,6 @@
-"""Series that say in words what models and checks are: whom a check wakes, what is feared, where the dashboard is.
+"""Series beside those of the checks' values: what models and checks are, in words, and the worst state of each check.
 
-Other series carry names alone. Whoever reads them joins these, on model and check.
+Other series carry names alone. Whoever reads them joins the words, on model and check.
 """
 
 from __future__ import annotations
@@ -8,22 +8,26 @@ from __future__ import annotations
 import hashlib
 
 from wakeful.checks import Check
-from wakeful.compile.plan import Recording
+from wakeful.compile.plan import VERDICT, Recording
+from wakeful.compile.quoting import select
 from wakeful.monitor import Monitor
 
-__all__ = ["CHECK", "MODEL", "board_of", "fear_of", "recordings"]
+__all__ = ["CHECK", "MODEL", "WORST", "board_of", "fear_of", "recordings"]
 
 MODEL = "wakeful:model:info"  # 1, with the labels model, task and board: the uid of the model's dashboard
 CHECK = "wakeful:check:info"  # 1, with the labels model, check, severity, owner, window and fear
+WORST = "wakeful:check:worst"  # of a check's verdicts, by model, version and check: one series in place of hundreds
 
 _ALWAYS = "vector(1)"
 
 
 def recordings(monitor: Monitor) -> tuple[Recording, ...]:
-    """What is recorded of a monitor beside its plan, whether or not there is traffic."""
+    """What is recorded of a monitor beside its plan; what says it in words, whether or not there is traffic."""
     model = monitor.reference.model
     about = {"model": model.name, "task": model.task, "board": board_of(model.name)}
-    return (Recording(MODEL, _ALWAYS, about), *(_of_check(model.name, check) for check in monitor.checks))
+    worst = f"max by (model, version, check) ({select(VERDICT, model=model.name)})"
+    words = (_of_check(model.name, check) for check in monitor.checks)
+    return (Recording(MODEL, _ALWAYS, about), *words, Recording(WORST, worst, {}))
 
 
 def _of_check(model: str, check: Check) -> Recording:

@@ -20,7 +20,7 @@ import pytest
 
 import wakeful
 from wakeful.compile import plan
-from wakeful.compile.about import recordings
+from wakeful.compile.about import WORST, recordings
 from wakeful.counts import Counts
 from wakeful.derived import Derived
 from wakeful.learning.build import learn_all
@@ -29,6 +29,7 @@ from wakeful.live.export.exporter import Exporter
 from wakeful.live.export.exposition import Labels, render
 from wakeful.live.shared.meters import COUNTERS, identity
 from wakeful.live.shared.slots import Reading
+from wakeful.verdicts import Verdict
 
 START, STEP, SCRAPES = 1_767_268_800, 180, 40  # from 2026-01-01 12:00 UTC on, every three minutes
 END = START + STEP * SCRAPES
@@ -158,7 +159,7 @@ def seen(past: Past) -> Iterator[tuple[float, str]]:
         if late > 0 and past.versions[0] != past.versions[1]:
             counted = late * since.vector
         yield at, exposed(exporters[version], version, counted, number, at)
-        yield at, "\n".join(line(one.record, one.labels, 1.0) for one in recordings(monitor))
+        yield at, "\n".join(line(one.record, one.labels, 1.0) for one in recordings(monitor) if one.labels)
         yield at, recorded[late > 0]
 
 
@@ -172,23 +173,32 @@ def exposed(exporter: Exporter, version: str, vector: Any, number: int, at: floa
 
 
 def judged(monitor: wakeful.Monitor, version: str, counts: Counts) -> Iterator[tuple[str, dict[str, str], float]]:
-    """The series of ``wakeful.compile.plan``, from numpy."""
+    """The series of ``wakeful.compile.plan``, from numpy, and the worst of each check."""
+    model = {"model": monitor.reference.model.name, "version": version}
     for check in monitor.checks:
         if check.name == REFUSED:
             continue
-        for one in monitor.judge(check, counts):
-            found = one.judgement
-            labels = {
-                "model": monitor.reference.model.name, "version": version, "check": one.check,
-                "assertion": one.assertion, "at": str(one.at), "column": found.column or "",
-                "segment": found.part.segment or "", "value": found.part.value or "",
-            }  # fmt: skip
-            values = {
-                plan.ESTIMATE: found.estimate, plan.LOW: found.low, plan.HIGH: found.high, plan.ROWS: found.n,
-                plan.LIMIT: found.limit, plan.NOISE: found.noise, plan.REFERENCE: found.reference,
-                plan.VERDICT: {"pass": 0.0, "unsure": 1.0, "fail": 2.0}[found.verdict],
-            }  # fmt: skip
-            yield from ((name, labels, value) for name, value in values.items() if not math.isnan(value))
+        found = monitor.judge(check, counts)
+        for one in found:
+            yield from of_element(one, model)
+        yield WORST, model | {"check": check.name}, max(STATES[one.verdict] for one in found)
+
+
+STATES = {"pass": 0.0, "unsure": 1.0, "fail": 2.0}
+
+
+def of_element(one: Verdict, model: dict[str, str]) -> Iterator[tuple[str, dict[str, str], float]]:
+    found = one.judgement
+    labels = model | {
+        "check": one.check, "assertion": one.assertion, "at": str(one.at), "column": found.column or "",
+        "segment": found.part.segment or "", "value": found.part.value or "",
+    }  # fmt: skip
+    values = {
+        plan.ESTIMATE: found.estimate, plan.LOW: found.low, plan.HIGH: found.high, plan.ROWS: found.n,
+        plan.LIMIT: found.limit, plan.NOISE: found.noise, plan.REFERENCE: found.reference,
+        plan.VERDICT: STATES[found.verdict],
+    }  # fmt: skip
+    yield from ((name, labels, value) for name, value in values.items() if not math.isnan(value))
 
 
 def line(name: str, labels: Any, value: float) -> str:

@@ -7,20 +7,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from wakeful.compile import plan
-from wakeful.compile.about import CHECK, board_of
+from wakeful.compile.about import CHECK, WORST, board_of
 from wakeful.compile.grafana.assertions import asked, tile_of
 from wakeful.compile.grafana.fears import fears
 from wakeful.compile.grafana.fleet import rows_of_fleet
 from wakeful.compile.grafana.inputs import inputs
 from wakeful.compile.grafana.layout import Row, placed
 from wakeful.compile.grafana.panels import RED, SOURCE
-from wakeful.compile.grafana.quoting import select, shown
 from wakeful.compile.grafana.sdk import JSONEncoder, dashboard
 from wakeful.compile.grafana.service import arrival, service
 from wakeful.compile.grafana.shapes import answers, one_input
 from wakeful.compile.grafana.variables import of_fleet, of_model
 from wakeful.compile.plan import Plan
+from wakeful.compile.quoting import select, shown
 from wakeful.errors import DataError
 from wakeful.monitor import Monitor
 
@@ -145,7 +144,7 @@ def _marks(model: str) -> Iterator[dashboard.AnnotationQuery]:
         "Judged by reference {{layout}}",
     )
     pages = f"max by (model, check, fear) ({select(CHECK, model=model, severity='page')})"
-    failing = f"max by (model, check) ({select(plan.VERDICT, model=model)}) == 2"
+    failing = f"max by (model, check) ({select(WORST, model=model)}) == 2"
     yield _mark("Pages", f"({failing}) * on (model, check) group_left (fear) {pages}", RED, "{{fear}}", "{{check}}")
 
 

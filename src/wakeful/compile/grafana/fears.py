@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from wakeful.checks import Check
 from wakeful.compile import plan
-from wakeful.compile.about import CHECK, fear_of
+from wakeful.compile.about import CHECK, WORST, fear_of
 from wakeful.compile.grafana.panels import STATE, Column, Line, Tile, rows, states
-from wakeful.compile.grafana.quoting import alternatives, select, shown
 from wakeful.compile.grafana.variables import VERSION, labels_of_parts
+from wakeful.compile.quoting import alternatives, select, shown
 from wakeful.model import Model
 
 __all__ = ["fears"]
@@ -32,7 +32,7 @@ def _over_time(model: str, checks: Sequence[Check]) -> Tile:
         some = [check for check in checks if check.severity == severity]
         if some:
             these = f"check=~{alternatives(check.name for check in some)}"
-            drawn.append(Line(f"max by (check) ({select(plan.VERDICT, these, VERSION, model=model)})", "{{check}}"))
+            drawn.append(Line(f"max by (check) ({select(WORST, these, VERSION, model=model)})", "{{check}}"))
             names |= {check.name: shown(f"{fear_of(check)} ({check.name})") for check in some}
     return states(
         "What we fear, and when it was so",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from wakeful.compile import plan
-from wakeful.compile.about import CHECK, MODEL
+from wakeful.compile.about import CHECK, MODEL, WORST
 from wakeful.compile.grafana.layout import Row
 from wakeful.compile.grafana.panels import STATE, Column, Line, Tile, lines, rows, states
-from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.variables import MODELS
 from wakeful.compile.grafana.words import SHARE
+from wakeful.compile.quoting import select
 
 __all__ = ["rows_of_fleet"]
 
@@ -29,14 +28,14 @@ def _info(name: str, labels: str, *matchers: str) -> str:
 def _verdicts() -> str:
     """The worst state of every check that raises alarms."""
     checks = _info(CHECK, "model, check", _ALARMS)
-    return f"max by (model, check) ({select(plan.VERDICT, MODELS)}) * on (model, check) {checks}"
+    return f"max by (model, check) ({select(WORST, MODELS)}) * on (model, check) {checks}"
 
 
 def _worst() -> str:
     """Of each model the check that is worst off, pages before tickets, with its fear."""
     labels = "model, check, fear, owner"
     pages, tickets = (_info(CHECK, labels, f'severity="{name}"') for name in ("page", "ticket"))
-    states = f"(max by (model, check) ({select(plan.VERDICT, MODELS)}) > 0)"
+    states = f"(max by (model, check) ({select(WORST, MODELS)}) > 0)"
     return f"topk by (model) (1, {states} * on (model, check) group_left (fear, owner) (2 * {pages} or {tickets}))"
 
 

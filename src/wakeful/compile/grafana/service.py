@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wakeful.compile.grafana.panels import GREEN, RED, YELLOW, Column, Line, Tile, colored, lines, rows, steps
-from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.sdk import common, dashboard
 from wakeful.compile.grafana.variables import VERSION, part_of
 from wakeful.compile.grafana.words import SHARE
+from wakeful.compile.quoting import select
 from wakeful.model import Model
 
 __all__ = ["arrival", "service"]

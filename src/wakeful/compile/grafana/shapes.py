@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wakeful.compile.grafana.panels import BEFORE, GREY, Column, Line, Tile, bars, colored, lines
-from wakeful.compile.grafana.quoting import quoted, select, shown
 from wakeful.compile.grafana.variables import COLUMN, VERSION, WINDOW, part_of
 from wakeful.compile.grafana.words import SHARE
+from wakeful.compile.quoting import quoted, select, shown
 from wakeful.model import Model
 
 __all__ = ["answers", "one_input"]
