@@ -254,7 +254,7 @@ def test_a_board_is_read_from_what_hurts_to_what_explains_it(boards: dict[str, B
         "Answers that were right – accuracy",
     ]
     assert titles_of_row(board, "Answers") == [
-        "How far values moved since training (0: not at all, 2: all) – d1",
+        "Answers: how far values moved since training (0: not at all, 2: all) – d1",
         "Cases that are flagged – flagged_share",
         "Answers, live and in training",
         "Heuristic heuristic, live and in training",

@@ -82,10 +82,10 @@ def _section(model: Model, node: Node) -> Section:
     return "answers" if set(first.columns) <= {model.score.name} | derived else "inputs"
 
 
-def tile_of(model: str, one: Asked) -> Tile:
+def tile_of(model: Model, one: Asked) -> Tile:
     """The value of an assertion over time."""
-    words, unit = meaning_of(one.node)
-    drawn = _single(model, one) if one.is_single else _each(model, one)
+    words, unit = meaning_of(one.node, model.score.name)
+    drawn = _single(model.name, one) if one.is_single else _each(model.name, one)
     leaves = tuple(leaves_of(one.node))
     is_signed = isinstance(one.node, Op) or any(leaf.signal.name in _SIGNED for leaf in leaves)
     least = None if is_signed else 0.0

@@ -107,7 +107,7 @@ def _rows(monitor: Monitor, planned: Plan) -> Iterator[Row]:
     model = monitor.reference.model
     found = list(asked(monitor, planned))
     tiles = {
-        section: [tile_of(model.name, one) for one in found if one.section == section and one.has_tile]
+        section: [tile_of(model, one) for one in found if one.section == section and one.has_tile]
         for section in ("service", "outcomes", "answers", "inputs")
     }
     yield Row("Service and versions", [*service(model), *tiles["service"]])

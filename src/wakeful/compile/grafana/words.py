@@ -72,17 +72,27 @@ _NUMBERS = {
     "value": "What an answer is worth",
     "wasserstein": "How far numbers moved since training",
 }
+_WORDS = _SHARES | _NUMBERS
 
 
-def meaning_of(node: Node) -> Meaning:
-    """What the live side of a comparison says; signals and arithmetic of one's own keep their names."""
-    name = describe(node)
-    if isinstance(node, Leaf) and node.signal.name in (_SHARES | _NUMBERS) and not node.ago:
-        words = (_SHARES | _NUMBERS)[node.signal.name]
-        if node.against:
-            words = words.replace("since training", f"within {node.against}")
-        return Meaning(f"{words} – {name}", SHARE if is_share(node) else _NUMBER)
-    return Meaning(name, SHARE if is_share(node) else _NUMBER)
+def meaning_of(node: Node, score: str) -> Meaning:
+    """What the live side of a comparison says; signals and arithmetic of one's own keep their names.
+
+    Args:
+        node: the live side.
+        score: name of the column that holds the answers.
+    """
+    unit, name = SHARE if is_share(node) else _NUMBER, describe(node)
+    if not isinstance(node, Leaf):
+        return Meaning(name, unit)
+    words = _WORDS.get(node.signal.name, "") if not node.ago else ""
+    if node.against:
+        words = words.replace("since training", f"within {node.against}")
+    told = f"{words} – {name}" if words else name
+    if node.columns is None or len(node.columns) > 1:
+        return Meaning(told, unit)
+    column = "Answers" if node.columns == (score,) else node.columns[0]
+    return Meaning(f"{column}: {told[0].lower()}{told[1:]}", unit)
 
 
 def is_share(node: Node) -> bool:
