@@ -9,7 +9,7 @@ import hashlib
 
 from wakeful.checks import Check
 from wakeful.compile.plan import VERDICT, Recording
-from wakeful.compile.quoting import select
+from wakeful.compile.promql import quoted
 from wakeful.monitor import Monitor
 
 __all__ = ["CHECK", "MODEL", "WORST", "board_of", "fear_of", "recordings"]
@@ -25,7 +25,7 @@ def recordings(monitor: Monitor) -> tuple[Recording, ...]:
     """What is recorded of a monitor beside its plan; what says it in words, whether or not there is traffic."""
     model = monitor.reference.model
     about = {"model": model.name, "task": model.task, "board": board_of(model.name)}
-    worst = f"max by (model, version, check) ({select(VERDICT, model=model.name)})"
+    worst = f"max by (model, version, check) ({VERDICT}{{model={quoted(model.name)}}})"
     words = (_of_check(model.name, check) for check in monitor.checks)
     return (Recording(MODEL, _ALWAYS, about), *words, Recording(WORST, worst, {}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -11,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,6 @@ from wakeful.live.shared.slots import Reading
 from wakeful.verdicts import Verdict
 
 START, STEP, SCRAPES = 1_767_268_800, 180, 40  # from 2026-01-01 12:00 UTC on, every three minutes
-END = START + STEP * SCRAPES
 REFUSED = "nobody_can_say"
 NASTY = 'prix "m²"\n$version [[segment]] {{check}} .*|\\, x : y'
 
@@ -142,25 +142,31 @@ def plans() -> Callable[[wakeful.Monitor], plan.Plan]:
 METERS = {"seen": 210.0, "counted": 200.0, "log_rows": 199.0, "outcomes": 100.0}  # between two scrapes; any other: 1
 
 
-def seen(past: Past) -> Iterator[tuple[float, str]]:
-    """Every scrape of a service, and what is recorded of it over an hour."""
-    monitor, reference = past.monitor, past.monitor.reference
+def seen(past: Past, start: float) -> Iterator[tuple[float, str]]:
+    """Every scrape of a service, from 0 on."""
+    monitor = past.monitor
     before, since = monitor.count(past.before), monitor.count(past.since)
-    exporters = {version: Exporter(reference, Path("/nowhere"), version=version) for version in past.versions}
-    recorded = [
-        "\n".join(line(*one) for one in judged(monitor, version, Counts(reference.layout, 3600 / STEP * counts.vector)))
-        for version, counts in zip(past.versions, (before, since), strict=True)
-    ]
+    exporters = {one: Exporter(monitor.reference, Path("/nowhere"), version=one) for one in past.versions}
     for number in range(SCRAPES + 1):
-        at = START + STEP * number
-        late = number - SCRAPES // 2
+        at, late = start + STEP * number, number - SCRAPES // 2
         version = past.versions[late > 0]
         counted = number * before.vector
         if late > 0 and past.versions[0] != past.versions[1]:
             counted = late * since.vector
         yield at, exposed(exporters[version], version, counted, number, at)
-        yield at, "\n".join(line(one.record, one.labels, 1.0) for one in recordings(monitor) if one.labels)
-        yield at, recorded[late > 0]
+
+
+def recorded(past: Past, start: float) -> Iterator[tuple[float, str]]:
+    """What is recorded of it at these times, from the numbers of numpy over an hour."""
+    monitor = past.monitor
+    counts = [Counts(monitor.reference.layout, 3600 / STEP * monitor.count(one).vector) for one in past[2:]]
+    numbers = [
+        "\n".join(line(*one) for one in judged(monitor, version, some))
+        for version, some in zip(past.versions, counts, strict=True)
+    ]
+    words = "\n".join(line(one.record, one.labels, 1.0) for one in recordings(monitor) if one.labels)
+    for number in range(SCRAPES + 1):
+        yield start + STEP * number, f"{words}\n{numbers[number > SCRAPES // 2]}"
 
 
 def exposed(exporter: Exporter, version: str, vector: Any, number: int, at: float) -> str:
@@ -190,8 +196,8 @@ STATES = {"pass": 0.0, "unsure": 1.0, "fail": 2.0}
 def of_element(one: Verdict, model: dict[str, str]) -> Iterator[tuple[str, dict[str, str], float]]:
     found = one.judgement
     labels = model | {
-        "check": one.check, "assertion": one.assertion, "at": str(one.at), "column": found.column or "",
-        "segment": found.part.segment or "", "value": found.part.value or "",
+        "check": one.check, "assertion": one.assertion.removeprefix("assert "), "at": str(one.at),
+        "column": found.column or "", "segment": found.part.segment or "", "value": found.part.value or "",
     }  # fmt: skip
     values = {
         plan.ESTIMATE: found.estimate, plan.LOW: found.low, plan.HIGH: found.high, plan.ROWS: found.n,
@@ -211,8 +217,9 @@ def line(name: str, labels: Any, value: float) -> str:
 class Server:
     """Asked as Grafana asks: at the end of the time that is looked at, or all through it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, end: float | None = None) -> None:
         self.url = url
+        self.end = end  # now, without it
 
     def ask(self, path: str, **parameters: object) -> Any:
         try:
@@ -222,52 +229,79 @@ class Server:
             raise ValueError(f"{json.load(error)['error']}: {parameters}") from error
 
     def now(self, expr: str) -> list[tuple[dict[str, str], list[float]]]:
-        found = self.ask("query", query=expr, time=END)["result"]
+        found = self.ask("query", query=expr, **({"time": self.end} if self.end else {}))["result"]
         return [(one["metric"], [float(one["value"][1])]) for one in found]
 
     def over_time(self, expr: str) -> list[tuple[dict[str, str], list[float]]]:
-        found = self.ask("query_range", query=expr, start=START, end=END, step=STEP)["result"]
+        found = self.ask("query_range", query=expr, start=START, end=self.end, step=STEP)["result"]
         return [(one["metric"], [float(value) for _, value in one["values"]]) for one in found]
 
+    def wait_for(self, expr: str, log: Path) -> None:
+        """Until an expression gives something."""
+        for _ in range(300):
+            with contextlib.suppress(OSError, ValueError):
+                if self.now(expr):
+                    return
+            time.sleep(0.1)
+        raise RuntimeError(f"{expr} gives nothing: {log.read_text()[-3000:]}")
 
-@pytest.fixture(scope="session")
-def server(
-    loans: Past, houses: Past, real_component: Any, tmp_path_factory: pytest.TempPathFactory
+
+@contextlib.contextmanager
+def prometheus_of(
+    folder: Path, samples: Iterable[tuple[float, str]], config: dict[str, Any], end: float | None = None
 ) -> Iterator[Server]:
-    """A real Prometheus with the past of both services in it."""
-    binaries = [shutil.which(name) for name in ("prometheus", "promtool")]
-    real_component(all(binaries), "Prometheus", "apt-get install --no-install-recommends prometheus")
-    folder = tmp_path_factory.mktemp("prometheus")
+    """A real Prometheus with these samples in it, asked at the end of them, or now."""
     with (folder / "past").open("w", encoding="utf-8") as file:
-        for past in (loans, houses):
-            for at, text in seen(past):
-                file.writelines(f"{one} {at}\n" for one in text.splitlines() if not one.startswith("#"))
+        for at, text in samples:
+            file.writelines(f"{one} {at}\n" for one in text.splitlines() if not one.startswith("#"))
         file.write("# EOF\n")
-    command = [binaries[1], "tsdb", "create-blocks-from", "openmetrics", "past", "data"]
+    command = [shutil.which("promtool"), "tsdb", "create-blocks-from", "openmetrics", "past", "data"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
-    (folder / "prometheus.yml").write_text("global: {}\n")
+    (folder / "prometheus.yml").write_text(json.dumps(config))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        binaries[0], "--config.file=prometheus.yml", "--storage.tsdb.path=data",
+        shutil.which("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data",
         "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}",
     ]  # fmt: skip
     with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
         try:
-            found = Server(f"http://127.0.0.1:{port}")
-            wait_for(found, folder / "log")
+            found = Server(f"http://127.0.0.1:{port}", end)
+            found.wait_for("count(count_over_time(wakeful_rows_total[1d]))", folder / "log")
             yield found
         finally:
             process.terminate()
 
 
-def wait_for(server: Server, log: Path) -> None:
-    for _ in range(300):
-        try:
-            if server.now("count(wakeful_rows_total)"):
-                return
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.1)
-    raise RuntimeError(f"Prometheus does not answer: {log.read_text()[-3000:]}")
+@pytest.fixture(scope="session")
+def programs(real_component: Any) -> None:
+    """What has to be installed."""
+    found = all(shutil.which(name) for name in ("prometheus", "promtool"))
+    real_component(found, "Prometheus", "apt-get install --no-install-recommends prometheus")
+
+
+@pytest.fixture(scope="session")
+def server(loans: Past, houses: Past, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real Prometheus with the past of both services in it, and all that was recorded."""
+    samples = (one for past in (loans, houses) for some in (seen, recorded) for one in some(past, START))
+    with prometheus_of(tmp_path_factory.mktemp("prometheus"), samples, {}, START + STEP * SCRAPES) as found:
+        yield found
+
+
+@pytest.fixture
+def recording(loans: Past, programs: None, tmp_path: Path) -> Iterator[Callable[[plan.Plan], Server]]:
+    """A real Prometheus that records a plan itself, of a service whose past ends now."""
+    with contextlib.ExitStack() as stack:
+
+        def start(planned: plan.Plan) -> Server:
+            every = (*planned.shared, *(one for some in planned.checks.values() for one in some))
+            rules = [one._asdict() for one in (*every, *recordings(loans.monitor))]
+            groups = [{"name": "loans", "interval": "1s", "rules": rules}]
+            (tmp_path / "rules.yml").write_text(json.dumps({"groups": groups}))
+            samples = list(seen(loans, time.time() - STEP * SCRAPES))
+            found = stack.enter_context(prometheus_of(tmp_path, samples, {"rule_files": ["rules.yml"]}))
+            found.wait_for(f"count({WORST}) > 1", tmp_path / "log")
+            return found
+
+        yield start

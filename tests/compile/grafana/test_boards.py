@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 import wakeful
 from wakeful.compile.grafana import dashboards
+from wakeful.compile.grafana.quoting import choice, quoted, shown
 from wakeful.compile.grafana.sdk import JSONEncoder, dashboard, units
-from wakeful.compile.quoting import choice, quoted, shown
+from wakeful.compile.tracing import plan_of
 from wakeful.errors import DataError
 from wakeful.live.export.series import bin_labels
 from wakeful.views import column_counts
@@ -309,14 +310,14 @@ def test_checks_are_shown_in_their_worst_state_and_unjudged_ones_too(boards: dic
     }
 
     assert found["nobody_can_say", None][0] == -1
-    assert found["answers_keep_their_shape", "assert live.score.d1() <= 0.2"][0] == 2
-    assert found["answers_keep_their_shape", "assert 0.1 <= live.flagged_share() <= 0.6"][0] == 0
-    whole = found["inputs_are_whole", "assert live.by('platform')['rent'].missing() <= 0.02"]
+    assert found["answers_keep_their_shape", "live.score.d1() <= 0.2"][0] == 2
+    assert found["answers_keep_their_shape", "0.1 <= live.flagged_share() <= 0.6"][0] == 0
+    whole = found["inputs_are_whole", "live.by('platform')['rent'].missing() <= 0.02"]
     assert whole[0] == 2
     assert (whole[1]["severity"], whole[1]["owner"], whole[1]["fear"]) == (
         "ticket", "ml-platform", "Not so: inputs are whole"
     )  # fmt: skip
-    assert found["rejections_are_right", "assert live.precision() >= 0.6"][1]["fear"].startswith('We turn away "good"')
+    assert found["rejections_are_right", "live.precision() >= 0.6"][1]["fear"].startswith('We turn away "good"')
     assert {check for check, _ in found} == {check.name for check in loans.monitor.checks}
 
 
@@ -366,6 +367,20 @@ def test_every_choice_gives_series(boards: dict[str, Board], server: Any, loans:
                     is_empty = re.search(r'value="\(\w+\)', expr)  # (other), (unseen): of no row
                     ask = server.now if target.get("instant") else server.over_time
                     assert not is_asked or is_empty or ask(expr), expr
+
+
+def test_boards_show_what_a_real_prometheus_records_of_a_real_plan(loans: Any, recording: Any):
+    planned = plan_of(loans.monitor)
+    board = json.loads(dashboards([(loans.monitor, planned)])["loans.json"])
+    server = recording(planned)
+    server.over_time = server.now  # recording has begun just now
+
+    assert "\n".join(faults_of_answers(board, server, chosen(board))) == ""
+    table = rows_of(panel(board, "Checks now"), "A", board, server)
+    states = {(one["check"], one.get("assertion")): value for one, value in table}
+    assert states["inputs_look_as_in_training", "live.features.d1() <= 0.2"] == 2
+    assert states["inputs_look_as_in_training", "live.traffic() >= 1"] == 0
+    assert states["nobody_can_say", None] == -1
 
 
 # Names.

@@ -9,10 +9,10 @@ from wakeful.checks import Assertion, Check
 from wakeful.compile import plan
 from wakeful.compile.about import fear_of
 from wakeful.compile.grafana.panels import BEFORE, GREY, RED, Line, Tile, colored, lines
+from wakeful.compile.grafana.quoting import select, shown
 from wakeful.compile.grafana.variables import VERSION
 from wakeful.compile.grafana.words import meaning_of
 from wakeful.compile.plan import Plan
-from wakeful.compile.quoting import select, shown
 from wakeful.expression import Leaf, Node, Op, leaves_of
 from wakeful.model import Model
 from wakeful.monitor import Monitor

@@ -14,12 +14,12 @@ from wakeful.compile.grafana.fleet import rows_of_fleet
 from wakeful.compile.grafana.inputs import inputs
 from wakeful.compile.grafana.layout import Row, placed
 from wakeful.compile.grafana.panels import RED, SOURCE
+from wakeful.compile.grafana.quoting import select, shown
 from wakeful.compile.grafana.sdk import JSONEncoder, dashboard
 from wakeful.compile.grafana.service import arrival, service
 from wakeful.compile.grafana.shapes import answers, one_input
 from wakeful.compile.grafana.variables import of_fleet, of_model
 from wakeful.compile.plan import Plan
-from wakeful.compile.quoting import select, shown
 from wakeful.errors import DataError
 from wakeful.monitor import Monitor
 

@@ -8,8 +8,8 @@ from wakeful.checks import Check
 from wakeful.compile import plan
 from wakeful.compile.about import CHECK, WORST, fear_of
 from wakeful.compile.grafana.panels import STATE, Column, Line, Tile, rows, states
+from wakeful.compile.grafana.quoting import alternatives, select, shown
 from wakeful.compile.grafana.variables import VERSION, labels_of_parts
-from wakeful.compile.quoting import alternatives, select, shown
 from wakeful.model import Model
 
 __all__ = ["fears"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from wakeful.compile.about import CHECK, MODEL, WORST
 from wakeful.compile.grafana.layout import Row
 from wakeful.compile.grafana.panels import STATE, Column, Line, Tile, lines, rows, states
+from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.variables import MODELS
 from wakeful.compile.grafana.words import SHARE
-from wakeful.compile.quoting import select
 
 __all__ = ["rows_of_fleet"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from wakeful.compile import plan
 from wakeful.compile.grafana.assertions import Asked
 from wakeful.compile.grafana.panels import GREEN, RED, STATE, YELLOW, Column, Line, Tile, note, ranking, rows
+from wakeful.compile.grafana.quoting import quoted, select
 from wakeful.compile.grafana.variables import VERSION, WINDOW, labels_of_parts, part_of
 from wakeful.compile.grafana.words import SHARE
-from wakeful.compile.quoting import quoted, select
 from wakeful.model import Model
 
 __all__ = ["inputs"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wakeful.compile.grafana.panels import GREEN, RED, YELLOW, Column, Line, Tile, colored, lines, rows, steps
+from wakeful.compile.grafana.panels import GREEN, RED, YELLOW, Column, Line, Tile, lines, rows, steps
+from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.sdk import common, dashboard
 from wakeful.compile.grafana.variables import VERSION, part_of
 from wakeful.compile.grafana.words import SHARE
-from wakeful.compile.quoting import select
 from wakeful.model import Model
 
 __all__ = ["arrival", "service"]
@@ -74,6 +74,7 @@ def _losses(model: Model) -> Tile:
 
     seen, reported = rate("wakeful_observations_seen_total"), rate("wakeful_outcomes_reported_total")
     dropped = rate("wakeful_observations_dropped_total", " by (reason)")
+    lost = rate("wakeful_outcomes_dropped_total", " by (reason)")
     late, written = rate("wakeful_log_lost_rows_total"), rate("wakeful_log_rows_total")
     return lines(
         "Lost on the way",
@@ -84,7 +85,7 @@ def _losses(model: Model) -> Tile:
             Line(f"{dropped} / on () group_left () ({seen} > 0)", "not counted: {{reason}}"),
             Line(f"{rate('wakeful_observations_unexpected_total')} / ({seen} > 0)", "with an unknown column"),
             Line(f"{late} / ({late} + {written} > 0)", "not logged"),
-            Line(f"{rate('wakeful_outcomes_dropped_total')} / ({reported} > 0)", "outcomes lost"),
+            Line(f"{lost} / on () group_left () ({reported} + on () sum({lost}) > 0)", "outcomes: {{reason}}"),
         ],
         unit=SHARE,
         size=(6, 7),
@@ -96,28 +97,26 @@ def arrival(model: Model) -> Iterator[Tile]:
     if model.label is None:
         return
     reported = select("wakeful_outcomes_reported_total", VERSION, model=model.name)
-    dropped = select("wakeful_outcomes_dropped_total", VERSION, model=model.name)
     yield lines(
         "Outcomes reported per second",
         "How often the service tells what became of a case, whenever the case was. A line that falls to 0 means that "
         "quality is judged on old outcomes, or on none.",
         [
             Line(f"sum by (version) (rate({reported}[$__rate_interval]))", "{{version}}"),
-            Line(f"sum(rate({dropped}[$__rate_interval]))", "lost", colored(RED)),
         ],
         unit="cps",
         size=(12, 8),
     )
-    answers = select("wakeful_outcome_total", VERSION, part_of(model), model=model.name)
-    known = select("wakeful_outcome_total", VERSION, part_of(model), 'truth!~"unknown|[(]unknown[)]"', model=model.name)
+    counted = select("wakeful_outcome_total", VERSION, part_of(model), model=model.name)
+    answers = select("wakeful_answer_total", VERSION, part_of(model), model=model.name)
     yield lines(
-        "Answers whose outcome is known",
-        "Of the answers that were counted with their outcomes, the share whose outcome is known. Services count when "
-        "they answer, and show 0; jobs that export joined outcomes show how much of the truth has arrived.",
+        "Outcomes counted, per answer",
+        "How many outcomes stand behind what is asserted of outcomes, beside how many answers there were. More than "
+        "100% while those of earlier answers arrive; outcomes that are only logged do not count here.",
         [
             Line(
-                f"sum by (version) (increase({known}[$__rate_interval])) / "
-                f"(sum by (version) (increase({answers}[$__rate_interval])) > 0)",
+                f"sum by (version) (rate({counted}[$__rate_interval])) / "
+                f"(sum by (version) (rate({answers}[$__rate_interval])) > 0)",
                 "{{version}}",
             )
         ],

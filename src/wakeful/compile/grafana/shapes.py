@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wakeful.compile.grafana.panels import BEFORE, GREY, Column, Line, Tile, bars, colored, lines
+from wakeful.compile.grafana.quoting import quoted, select, shown
 from wakeful.compile.grafana.variables import COLUMN, VERSION, WINDOW, part_of
 from wakeful.compile.grafana.words import SHARE
-from wakeful.compile.quoting import quoted, select, shown
 from wakeful.model import Model
 
 __all__ = ["answers", "one_input"]
@@ -46,7 +46,7 @@ def answers(model: Model, *, is_flagged_asked: bool) -> Iterator[Tile]:
 
 def _flagged(model: Model) -> Tile:
     def rate(*matchers: str) -> str:
-        found = select("wakeful_outcome_total", VERSION, part_of(model), *matchers, model=model.name)
+        found = select("wakeful_answer_total", VERSION, part_of(model), *matchers, model=model.name)
         return f"sum by (version) (rate({found}[$__rate_interval]))"
 
     flagged = 'flagged="true"'

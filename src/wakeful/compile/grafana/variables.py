@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wakeful.compile.grafana.panels import SOURCE
+from wakeful.compile.grafana.quoting import choice, option, quoted, select, shown
 from wakeful.compile.grafana.sdk import dashboard
-from wakeful.compile.quoting import choice, option, quoted, select, shown
 from wakeful.live.export.series import unique
 from wakeful.model import Model
 from wakeful.reference import Reference
