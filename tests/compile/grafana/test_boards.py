@@ -369,18 +369,32 @@ def test_every_choice_gives_series(boards: dict[str, Board], server: Any, loans:
                     assert not is_asked or is_empty or ask(expr), expr
 
 
-def test_boards_show_what_a_real_prometheus_records_of_a_real_plan(loans: Any, recording: Any):
-    planned = plan_of(loans.monitor)
-    board = json.loads(dashboards([(loans.monitor, planned)])["loans.json"])
-    server = recording(planned)
+@pytest.mark.parametrize("name", ["loans", "houses"])
+def test_boards_show_what_a_real_prometheus_records_of_a_real_plan(
+    name: str, request: pytest.FixtureRequest, recording: Any
+):
+    past = request.getfixturevalue(name)
+    planned = plan_of(past.monitor)
+    boards = [json.loads(text) for text in dashboards([(past.monitor, planned)]).values()]
+    server = recording(past, planned)
     server.over_time = server.now  # recording has begun just now
 
-    assert "\n".join(faults_of_answers(board, server, chosen(board))) == ""
-    table = rows_of(panel(board, "Checks now"), "A", board, server)
+    faults = [one for board in boards for one in faults_of_answers(board, server, chosen(board))]
+    assert not faults, "\n".join(faults)
+    table = rows_of(panel(boards[1], "Checks now"), "A", boards[1], server)
     states = {(one["check"], one.get("assertion")): value for one, value in table}
-    assert states["inputs_look_as_in_training", "live.features.d1() <= 0.2"] == 2
-    assert states["inputs_look_as_in_training", "live.traffic() >= 1"] == 0
-    assert states["nobody_can_say", None] == -1
+    expected = {
+        "loans": {
+            ("inputs_look_as_in_training", "live.features.d1() <= 0.2"): 2,
+            ("inputs_look_as_in_training", "live.traffic() >= 1"): 0,
+            ("nobody_can_say", None): -1,
+        },
+        "houses": {
+            ("predictions_are_close", "live.mean_absolute_error() <= 30000"): 0,
+            ("predictions_are_close", "live.features.d1() <= 0.02"): 2,
+        },
+    }[name]
+    assert {key: states.get(key) for key in expected} == expected
 
 
 # Names.
