@@ -299,6 +299,7 @@ def test_the_fleet_names_the_worst_fear_of_each_model(boards: dict[str, Board], 
     assert fears["loans"][0] == 3  # two page, one is a ticket; what only explains is no fear
     assert worst["loans"][1]["check"] in ("rejections_are_right", "answers_keep_their_shape")  # which page
     assert worst["loans"][1]["owner"] == "credit-risk"
+    assert (worst["loans"][0], worst[NASTY][0]) == (8, 4)  # a page that fails, a ticket that fails
     assert worst[NASTY][1]["fear"] == worst[NASTY][1]["owner"] == NASTY
 
 

@@ -32,11 +32,11 @@ def _verdicts() -> str:
 
 
 def _worst() -> str:
-    """Of each model the check that is worst off, pages before tickets, with its fear."""
+    """Of each model the check that is worst off, with its fear: what fails before what may, pages before tickets."""
     labels = "model, check, fear, owner"
     pages, tickets = (_info(CHECK, labels, f'severity="{name}"') for name in ("page", "ticket"))
     states = f"(max by (model, check) ({select(WORST, MODELS)}) > 0)"
-    return f"topk by (model) (1, {states} * on (model, check) group_left (fear, owner) (2 * {pages} or {tickets}))"
+    return f"topk by (model) (1, {states} ^ 2 * on (model, check) group_left (fear, owner) (2 * {pages} or {tickets}))"
 
 
 def _models() -> Tile:
