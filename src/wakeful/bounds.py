@@ -86,7 +86,7 @@ def _halley(share: float, limit: float, most: float) -> float:
 
 
 def _least_true(share: float, limit: float) -> float:
-    """The least p with KL(share, p) <= limit, within 1e-9.
+    """The least p with KL(share, p) <= limit, within 1e-7.
 
     Halley's method in the logit of p, from Wilson's bound (1927, JASA 22), which has the same limit for many rows.
     """
@@ -95,7 +95,7 @@ def _least_true(share: float, limit: float) -> float:
         start = share * share / (share + limit + sqrt(limit * (2.0 * share * (1.0 - share) + limit)))
         logit = maximum(log(start / (1.0 - start)), -700.0)
         constant = share * log(share) + (1.0 - share) * log(1.0 - share) - limit
-        for _ in range(3):
+        for _ in range(2):
             p = 1.0 / (1.0 + exp(-logit))
             value, slope = share * logit + log(1.0 - p) - constant, share - p
             logit = maximum(logit - 2.0 * value * slope / (2.0 * slope * slope + value * p * (1.0 - p)), -700.0)

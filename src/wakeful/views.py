@@ -244,7 +244,8 @@ class BinaryOutcomes(Outcomes):
         _must_have(self.has_label)
         table = self.table[..., :2, :]
         everyone: Floats = table.sum(axis=0)
-        if self.held_out and self.table[1:].any():  # the data say who is held out
+        said = self.table[1:] if self.release.from_all else self.table[1:, 1]
+        if self.held_out and said.any():  # the data say who is held out
             everyone = np.stack([table[2, 0] if self._hides_unflagged else everyone[0], table[2, 1]])
         return everyone
 
@@ -282,6 +283,13 @@ class BinaryOutcomes(Outcomes):
         labelled = self._known[..., 0].sum(axis=(1, 2))
         nothing = np.where(self.decided > 0, np.nan, 0.0)
         return np.where(labelled > 0, self.decided / np.maximum(labelled, 1.0), nothing)[:, None]
+
+    def weighs_alike(self, decisions: NDArray[np.bool_]) -> bool:
+        """Whether every labelled row of some decisions, a mask of shape (2,), stands for as many rows."""
+        weights = self.weights[decisions & (self.decided > 0), 0]
+        if self.strata is not None:
+            weights = np.concatenate([self.strata[decision].each for decision in np.flatnonzero(decisions)])
+        return len(weights) < 2 or bool(np.ptp(weights) == 0)
 
     @property
     def negative(self) -> Floats:

@@ -138,8 +138,8 @@ def compare(promtool: str, folder: Path, monitor: wakeful.Monitor, plan: Plan, s
     """
     expected = [list(judged(monitor, counts)) for counts in some]
     inputs = [list(exported(monitor, str(version), counts)) for version, counts in enumerate(some)]
-    bins = max(sum(name.startswith("wakeful_bin_total") for name, _ in one) for one in inputs)
-    together = MOST_SAMPLES // (3 * bins)
+    most = max(max(Counter(name.partition("{")[0] for name, _ in one).values()) for one in inputs)
+    together = MOST_SAMPLES // (3 * most)
     tests = []
     for first in range(0, len(some), together):
         chunk = range(first, min(first + together, len(some)))
@@ -275,3 +275,40 @@ def compiled(monitor: wakeful.Monitor) -> Plan:
     plan = plan_of(monitor)
     assert not [(one.assertion.source, one.reason) for one in plan.refusals]
     return plan
+
+
+def test_quality_of_decisions_is_the_same(promtool: str, tmp_path: Path) -> None:
+    def decided(seed: int, n: int = 6_000, wrong: float = 0.0) -> pd.DataFrame:
+        random = np.random.default_rng(seed)
+        some = rows(seed, n)
+        some["paid"] = np.where(random.random(n) < wrong, 1 - some["paid"], some["paid"])
+        some["held"] = np.where(some["score"] >= 0.5, (random.random(n) < 0.2).astype(float), np.nan)
+        return some
+
+    reference = wakeful.learn(
+        decided(1), score="score", label="paid", threshold=0.5, holdout="held", segments=["platform"], name="loans"
+    )
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="1h", page="x")
+    def decisions_are_right(live: Any) -> None:
+        assert 0.4 <= live.flagged_share() <= 0.6
+        assert live.holdout.precision() >= 0.75
+        assert live.holdout.recall() >= 0.7
+        assert live.holdout.accuracy() >= live.reference.holdout.accuracy() - 0.05
+        assert live.specificity() >= 0.7
+        assert live.false_positive_rate() <= 0.3
+        assert live.holdout.f1() >= 0.7
+        assert live.holdout.value(true_positive=10, false_positive=-30) >= 0
+        assert live.by("platform").precision() >= 0.75
+
+    random = np.random.default_rng(2)
+    some = [Counts.zero(monitor.reference.layout)]
+    for seed in range(2, 32):
+        known = decided(seed, int(10 ** random.uniform(0, 3.5)), random.choice([0.0, 0.2]))
+        hidden = random.choice([0.0, 0.3, 1.0])
+        known["paid"] = known["paid"].where((known["held"] != 0) | (random.random(len(known)) > hidden))
+        if random.random() < 0.2:
+            known["held"] = np.nan
+        some.append(monitor.count(known))
+    compare(promtool, tmp_path, monitor, compiled(monitor), some)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wakeful.bins import CategoryBins
 from wakeful.caching import cached_property
 from wakeful.compile.promql import quoted
 from wakeful.compile.sources import Asked, Sources
-from wakeful.compile.symbols import CannotSay, Symbol
+from wakeful.compile.symbols import CannotSay, Symbol, chosen
 from wakeful.counting import FAR
 from wakeful.live.export.series import bin_labels
-from wakeful.views import ClassOutcomes, NumberOutcomes, Outcomes
+from wakeful.views import BinaryOutcomes, ClassOutcomes, NumberOutcomes, Outcomes
 
 __all__ = ["live_outcomes"]
 
@@ -32,16 +33,90 @@ def live_outcomes(sources: Sources, asked: Asked, like: Outcomes) -> Outcomes:
         asked: which slices of which window.
         like: the same of the reference.
     """
-    kinds: dict[type, Callable[..., Any]] = {NumberOutcomes: _LiveNumbers, ClassOutcomes: _LiveClasses}
-    if type(like) not in kinds:
-        raise CannotSay("binary outcomes are not written down")
-    view: Outcomes = kinds[type(like)](**like.__dict__, sources=sources, asked=asked)
+    kinds: dict[type, Callable[..., Any]] = {
+        BinaryOutcomes: _LiveBinary,
+        NumberOutcomes: _LiveNumbers,
+        ClassOutcomes: _LiveClasses,
+    }
+    known = {one.name: getattr(like, one.name) for one in fields(like)}
+    view: Outcomes = kinds[type(like)](**known | {"table": _Hidden()}, sources=sources, asked=asked)
     return view
+
+
+class _Hidden:
+    """Stands for the table of outcomes, of which only sums have symbols."""
+
+    def __getitem__(self, place: Any) -> NoReturn:
+        raise CannotSay("it looks at outcomes score by score", "precision, recall, or observe their means")
+
+    __getattr__ = __getitem__
 
 
 def _total(sources: Sources, asked: Asked, counter: str, **labels: str) -> Symbol:
     """Sum of all series of a counter with some labels."""
     return sources.increase(counter, asked, *(f"{label}={quoted(value)}" for label, value in labels.items()))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _LiveBinary(BinaryOutcomes):
+    sources: Sources
+    asked: Asked
+
+    def __post_init__(self) -> None:
+        if self.held_out and (self.release.from_all or self.release.strata.any()):
+            raise CannotSay("its holdout is drawn by the score, or from all cases", "the same without the holdout")
+
+    @cached_property
+    def decided(self) -> Any:
+        """As of numbers."""
+        return _boxes([self._total("answer", flagged=flagged) for flagged in _FLAGGED])
+
+    @cached_property
+    def matrix(self) -> Any:
+        """As of numbers."""
+        _ = self.decisions  # raises where there are none
+        truths = ("negative", "positive")
+        unflagged, flagged = (
+            [self._total("outcome", flagged=flagged, truth=truth) for truth in truths] for flagged in _FLAGGED
+        )
+        if self.held_out and self.sources.reference.model.holdout is not None:
+            said = self._total("answer", flagged="true") - self._total("answer", flagged="true", cohort="unsaid")
+            held_out = [self._total("outcome", flagged="true", truth=truth, cohort="holdout") for truth in truths]
+            flagged = [chosen(said > 0.0, *pair) for pair in zip(held_out, flagged, strict=True)]
+        return _boxes([unflagged, flagged])
+
+    @cached_property
+    def weights(self) -> Any:
+        """As of numbers."""
+        raise CannotSay("it weighs outcomes score by score", "precision, recall, or accuracy")
+
+    def weighs_alike(self, decisions: NDArray[np.bool_]) -> bool:
+        """As of numbers."""
+        if decisions.sum() < 2:
+            return True
+        (unflagged, flagged), known = self.decided, self.matrix.sum(axis=1)
+        if not (unflagged > 0 and flagged > 0):
+            return True
+        return bool(unflagged * known[1] == flagged * known[0]) and bool(known[0] > 0)
+
+    @property
+    def n(self) -> Any:
+        """Labelled rows."""
+        return self.matrix.sum()
+
+    def _total(self, counter: str, **labels: str) -> Symbol:
+        return _total(self.sources, self.asked, counter, **labels)
+
+
+_FLAGGED = ("false", "true")
+
+
+def _boxes(rows: list[Any]) -> Any:
+    """An array of symbols; numpy would look for numbers in them."""
+    found = np.empty((len(rows), len(rows[0])) if isinstance(rows[0], list) else len(rows), dtype=object)
+    for at, one in enumerate(rows):
+        found[at] = one
+    return found
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -27,6 +27,7 @@ _LABELS = {
     "rows": ("model", "version", "segment", "value"),
     "off_grid": ("model", "version", "segment", "value", "column"),
     "column_sum": ("model", "version", "segment", "value", "column", "statistic"),
+    "answer": ("model", "version", "segment", "value", "bin", "flagged", "cohort"),
     "outcome": ("model", "version", "segment", "value", "bin", "truth", "flagged", "cohort"),
     "outcome_sum": ("model", "version", "segment", "value", "bin", "statistic", "flagged", "cohort"),
 }  # of the counters wakeful_…_total, those of their processes aside

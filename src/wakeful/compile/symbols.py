@@ -16,12 +16,12 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from wakeful.errors import WakefulError
 
-__all__ = ["CannotSay", "Case", "Operand", "Symbol", "cases", "explore", "table"]
+__all__ = ["CannotSay", "Case", "Operand", "Symbol", "cases", "chosen", "explore", "table"]
 
 T = TypeVar("T")
 Operand = Any  # a Symbol or a plain number
 
-_MOST_PATHS = 64
+_MOST_PATHS = 256
 
 
 class CannotSay(WakefulError, ValueError):
@@ -90,7 +90,7 @@ class Symbol(NDArrayOperatorsMixin):
         return _applied(ufunc, inputs)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        known: dict[Any, Callable[..., Any]] = {np.where: _where, np.sum: Symbol.sum, np.max: Symbol.max}
+        known: dict[Any, Callable[..., Any]] = {np.where: chosen, np.sum: Symbol.sum, np.max: Symbol.max}
         if function not in known:
             raise CannotSay(f"it uses numpy's {function.__name__}")
         return known[function](*arguments, **options)
@@ -150,6 +150,8 @@ def _applied(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     symbol = _BINARY[ufunc]
     if {"min": math.inf, "max of": -math.inf}.get(symbol) in [one for one in inputs if not isinstance(one, Symbol)]:
         return a if isinstance(a, Symbol) else b
+    if _is_spoilt(symbol, inputs):
+        return math.nan
     neutral = {"+": (0, 0), "-": (None, 0), "*": (1, 1), "/": (None, 1), "and": (True, True), "or": (False, False)}
     left, right = neutral.get(symbol, (None, None))
     if right is not None and not isinstance(b, Symbol) and b == right:
@@ -159,6 +161,12 @@ def _applied(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     if (symbol, True) in (("and", a is False or b is False), ("or", a is True or b is True)):
         return symbol == "or"
     return _folded(symbol, ufunc, (a, b))
+
+
+def _is_spoilt(symbol: str, inputs: tuple[Any, ...]) -> bool:
+    """Whether an operand is NaN, and with it what the operation gives."""
+    plain = [one for one in inputs if not isinstance(one, Symbol)]
+    return symbol in ("+", "-", "*", "/", "^") and any(math.isnan(one) for one in plain)
 
 
 def _folded(operation: str, ufunc: np.ufunc, operands: tuple[Any, ...]) -> Any:
@@ -193,7 +201,8 @@ def table(labels: tuple[str, ...], rows: Mapping[tuple[str, ...], float]) -> Ope
     return Symbol("table", tuple(sorted(rows.items())), labels)
 
 
-def _where(condition: Any, then: Any, otherwise: Any) -> Any:
+def chosen(condition: Any, then: Any, otherwise: Any) -> Any:
+    """One of two values for each label, by a condition."""
     if isinstance(condition, (bool, np.bool_)):
         return then if condition else otherwise
     if isinstance(condition, np.ndarray):

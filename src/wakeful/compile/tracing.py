@@ -124,6 +124,7 @@ def _said(
     leaves = [leaf for node in (live, other) for leaf in leaves_of(node)]
     window = _SymbolicWindow(
         monitor.reference, monitor.reference.counts, monitor.alpha(check, assertion), length=duration(check.window),
+        release=monitor.holdout.release,
         sources=sources,
         name=check.window,
         by_column=len({leaf.columns for leaf in leaves if leaf.columns is not None}) == 1,
@@ -198,7 +199,7 @@ class _SymbolicWindow(Window):
 
     def estimate(self, leaf: Leaf) -> Estimate:
         """The value of a leaf with its interval, as symbols."""
-        asked = (leaf, self.alpha)
+        asked = (leaf, self.alpha, self.release)
         if asked not in self._known:
             self._known[asked] = self._constant(leaf) if leaf.of_reference else self._traced(leaf)
         return self._known[asked]
@@ -214,7 +215,7 @@ class _SymbolicWindow(Window):
         """A leaf that is asked of the reference: known already."""
         if self.reference.seasons is not None:
             UsualColumn.refuse()
-        window = Window(self.reference, self.reference.counts, self.alpha, length=self.length)
+        window = Window(self.reference, self.reference.counts, self.alpha, length=self.length, release=self.release)
         found = {
             (column, part): window.estimate(leaf._replace(columns=None if column is None else (column,), parts=(part,)))
             for column in leaf.columns or (None,)
@@ -231,19 +232,24 @@ class _SymbolicWindow(Window):
         if leaf.signal.column == IDS:
             raise CannotSay("ids stay inside the service")
         asked = self._asked(leaf)
-        live, expected = self._views(leaf, asked)
         name = self.reference.model.score.name
         every = [(column, part) for column in leaf.columns or (None,) for part in leaf.parts]
         rho = self.sources.constant(asked, {(column, part): self._rho(leaf, column or name) for column, part in every})
         arguments = dict(leaf.arguments)
-        [found] = _merged(explore(lambda: (leaf.signal.estimate(live, expected, arguments, self.alpha, rho),)))
+
+        def estimated() -> tuple[Estimate]:
+            live, expected = self._views(leaf, asked)  # made anew for every way, as they keep what they once found
+            with np.errstate(invalid="ignore"):  # no counts lead some of the ways
+                return (leaf.signal.estimate(live, expected, arguments, self.alpha, rho),)
+
+        [found] = _merged(explore(estimated))
         return found
 
     def _views(self, leaf: Leaf, asked: Asked) -> tuple[Any, Any]:
         """What a formula is called with: live counts, and those of the reference where it wants them."""
         counts = self.reference.counts
         if leaf.signal.of not in ("column", "rows"):
-            usual = outcomes(counts, 0, leaf.held_out)
+            usual = outcomes(counts, 0, leaf.held_out, self.release)
             return live_outcomes(self.sources, asked, usual), usual
         like = column_counts(counts, leaf.columns[0] if leaf.columns else self.reference.model.score.name)
         live = LiveColumn(self.sources, asked, like)

@@ -6,12 +6,14 @@ average_precision) treats the scores of one bin as ties.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wakeful.arithmetic import choose, number
 from wakeful.bins import Floats, NumericBins
 from wakeful.counts import SUM_UNIT
 from wakeful.errors import SignalError
@@ -47,17 +49,14 @@ TP, FP, FN, TN = (
 def _share(live: BinaryOutcomes, hits: Mask, rest: Mask) -> Share | Combined:
     """The share of hits among hits and rest: of plain rows, or where they weigh unequally, of their weights."""
     rows, asked = live.matrix, hits | rest
-    weights = live.weights[asked.any(axis=1) & (live.decided > 0), 0]
-    if live.strata is not None:
-        weights = np.concatenate([live.strata[decision].each for decision in np.flatnonzero(asked.any(axis=1))])
-    if len(weights) < 2 or np.ptp(weights) == 0:
+    if live.weighs_alike(np.asarray(asked.any(axis=1))):
         return Share(rows[hits].sum(), rows[asked].sum())
 
     def share(cases: Floats) -> float:
-        whole = cases[asked].sum()
-        return float(cases[hits].sum() / whole) if whole > 0 else np.nan
+        whole = number(cases[asked].sum())
+        return choose(whole > 0, lambda: number(cases[hits].sum() / whole), lambda: math.nan)
 
-    return _of_cases(live, share, float(rows[asked].sum()))
+    return _of_cases(live, share, number(rows[asked].sum()))
 
 
 def _of_cases(live: BinaryOutcomes, formula: Callable[[Floats], float], n: float) -> Combined:
@@ -70,7 +69,7 @@ def _of_cases(live: BinaryOutcomes, formula: Callable[[Floats], float], n: float
     if live.strata is not None:
         return _of_groups(live.strata, formula, n)
     positives = (
-        Share(positive, known) if known or asked else Exact(0.0, 0.0)
+        Share(positive, known) if asked > 0 or known > 0 else Exact(0.0, 0.0)
         for positive, known, asked in zip(rows[:, 1], rows.sum(axis=1), decided, strict=True)
     )
 
@@ -150,7 +149,7 @@ def value(
 ) -> Evidence:
     """Mean worth of an answer, in the money that the four cases are given in."""
     worth = np.array([[true_negative, false_negative], [false_positive, true_positive]], dtype=float)
-    return _of_cases(live, lambda cases: float((cases * worth).sum()), live.n)
+    return _of_cases(live, lambda cases: number((cases * worth).sum()), live.n)
 
 
 @signal(of="binary", bounded=True)
