@@ -25,20 +25,8 @@ from wakeful.live.export.exporter import Exporter, slice_labels
 from wakeful.live.shared.slots import Reading
 from wakeful.verdicts import Judgement
 
-VERSIONS = 1_000
 TOLERANCE = 1e-6
 MOST_SAMPLES = 10_000  # that promtool reads in one query
-READ = (
-    "wakeful_outcome_total",
-    "wakeful_outcome_sum_total",
-    "wakeful_answer_total",
-    "wakeful_answer_score_total",
-    "wakeful_bin_total",
-    "wakeful_rows_total",
-    "wakeful_off_grid_total",
-    "wakeful_column_sum_total",
-    "wakeful_reference_share",
-)
 OF_JUDGEMENT: dict[str, Callable[[Judgement], float]] = {
     ESTIMATE: lambda one: one.estimate,
     LOW: lambda one: one.low,
@@ -128,16 +116,54 @@ def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, prom
     def only_many(live: Any) -> None:
         assert live["age"].mean() <= 44
 
-    compare(promtool, tmp_path, monitor, compiled(monitor), list(windows(monitor, VERSIONS)))
+    compare(promtool, tmp_path, monitor, compiled(monitor), list(windows(monitor, 24)))
 
 
-def compare(promtool: str, folder: Path, monitor: wakeful.Monitor, plan: Plan, some: list[Counts]) -> None:
+def test_a_thousand_windows_are_judged_the_same(promtool: str, tmp_path: Path) -> None:
+    """Of columns with few values, as promtool reads no more than 10,000 samples at once."""
+
+    def loans(random: np.random.Generator, n: int, moved: float) -> pd.DataFrame:
+        grades, terms = np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.5, 0.3, 0.2])
+        grade, term = (p * np.exp(moved * random.normal(size=len(p))) for p in (grades, terms))
+        some = pd.DataFrame({"grade": random.choice([*"ABCD"], n, p=grade / grade.sum())})
+        some["term"] = random.choice([12.0, 36.0, 60.0], n, p=term / term.sum())
+        some["score"] = np.round(random.beta(2, 3, n) ** (1 + moved * random.normal()), 1)
+        some["paid"] = (random.random(n) < some["score"]).astype(int)
+        some.loc[random.random(n) < moved / 20, "grade"] = "Z"
+        return some.mask(random.random(some.shape) < 0.02)
+
+    training = loans(np.random.default_rng(1), 5_000, 0.0)
+    monitor = wakeful.Monitor(wakeful.learn(training, score="score", label="paid", threshold=0.5, name="loans"))
+
+    @monitor.check(window="1h", page="x")
+    def moved(live: Any) -> None:
+        assert live.score.d1() <= 0.1
+        assert live.features.psi() <= 0.02
+        assert live.features.missing() <= live.reference.features.missing() + 0.02
+        assert live["grade"].unseen() <= live.reference["grade"].unseen() + 0.01
+        assert live["term"].mean() <= 28
+        assert live.precision() >= 0.65
+
+    random = np.random.default_rng(2)
+    moves = random.choice([0.0, 0.1, 0.5], 1_000)
+    some = [monitor.count(loans(random, int(10 ** random.uniform(0, 4)), moved)) for moved in moves]
+    verdicts = [one.judgement.verdict for counts in some for one in monitor.judge(monitor.checks[0], counts)]
+    assert min(Counter(verdicts).values()) > 200  # of each kind
+    compare(promtool, tmp_path, monitor, compiled(monitor), some, summed=True)
+
+
+def compare(
+    promtool: str, folder: Path, monitor: wakeful.Monitor, plan: Plan, some: list[Counts], *, summed: bool = False
+) -> None:
     """Hold promtool's evaluation of a plan against the verdicts.
 
-    Every window is a version of the model, so that one evaluation judges as many as promtool takes.
+    Every window is a version of the model, so that one evaluation judges as many as promtool takes. With ``summed``,
+    estimates and verdicts of all columns of an assertion are held against each other as one sum: a series costs
+    promtool nearly a millisecond.
     """
-    expected = [list(judged(monitor, counts)) for counts in some]
-    inputs = [list(exported(monitor, str(version), counts)) for version, counts in enumerate(some)]
+    expected = [list(sums(judged(monitor, counts)) if summed else judged(monitor, counts)) for counts in some]
+    read = " ".join(one.expr for one in plan.shared)
+    inputs = [list(exported(monitor, str(version), counts, read)) for version, counts in enumerate(some)]
     most = max(max(Counter(name.partition("{")[0] for name, _ in one).values()) for one in inputs)
     together = MOST_SAMPLES // (3 * most)
     tests = []
@@ -152,7 +178,17 @@ def compare(promtool: str, folder: Path, monitor: wakeful.Monitor, plan: Plan, s
                     (f'{expectation(record)}{{check={quoted(check)},version="{version}"{labels}}}', f"_ _ {value!r}")
                 )
         tests.append((series, wanted))
-    evaluate(promtool, folder, plan, tests)
+    evaluate(promtool, folder, plan, tests, by="check, version, at" if summed else "")
+
+
+def sums(some: Iterator[tuple[str, str, str, float]]) -> Iterator[tuple[str, str, str, float]]:
+    """The same, all columns of an assertion together."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for check, record, labels, value in some:
+        if record in (ESTIMATE, VERDICT):
+            found[check, record, labels.partition(",column=")[0]] += value  # type: ignore[assignment]
+    for key, total in found.items():
+        yield *key, float(total)
 
 
 def expectation(record: str) -> str:
@@ -173,19 +209,23 @@ def judged(monitor: wakeful.Monitor, counts: Counts) -> Iterator[tuple[str, str,
                     yield check.name, record, text, float(of(judgement))
 
 
-def exported(monitor: wakeful.Monitor, version: str, counts: Counts) -> Iterator[tuple[str, float]]:
-    """Every series that a service of that version exports."""
+def exported(monitor: wakeful.Monitor, version: str, counts: Counts, read: str) -> Iterator[tuple[str, float]]:
+    """Every series that a service of that version exports, and that is read."""
     exporter = Exporter(monitor.reference, Path("nowhere"), version=version, by_segment=asked(monitor.comparisons()))
     vector = np.concatenate([counts.vector, np.zeros(exporter.identity.counters - counts.layout.size)])
     for metric in exporter.metrics([Reading(version, vector, np.zeros((0, 3)), math.inf)]):
         for sample in metric.samples:
-            if sample.name in READ:
+            if f"{sample.name}{{" in read:
                 labels = ",".join(f"{label}={quoted(word)}" for label, word in sample.labels.items())
                 yield f"{sample.name}{{{labels}}}", float(sample.value)
 
 
 def evaluate(
-    promtool: str, folder: Path, plan: Plan, tests: list[tuple[list[tuple[str, str]], Counter[tuple[str, str]]]]
+    promtool: str,
+    folder: Path,
+    plan: Plan,
+    tests: list[tuple[list[tuple[str, str]], Counter[tuple[str, str]]]],
+    by: str = "",
 ) -> None:
     """Let promtool record everything, and count what is as expected."""
     recordings = [*plan.shared, *(one for some in plan.checks.values() for one in some)]
@@ -199,7 +239,9 @@ def evaluate(
             {
                 "interval": "30m",
                 "input_series": [{"series": name, "values": values} for name, values in series],
-                "promql_expr_test": [of_record(check, record, number) for (check, record), number in wanted.items()],
+                "promql_expr_test": [
+                    of_record(check, record, number, by) for (check, record), number in wanted.items()
+                ],
             }
             for series, wanted in tests
         ],
@@ -210,9 +252,10 @@ def evaluate(
     assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
 
 
-def of_record(check: str, record: str, number: int) -> dict[str, Any]:
-    """So many series of a record are as expected, and there are no others."""
+def of_record(check: str, record: str, number: int, by: str) -> dict[str, Any]:
+    """So many series of a record are as expected."""
     found = f"{record}{{check={quoted(check)}}}"
+    found = f"sum by ({by}) ({found})" if by else found
     gap = f"abs({found} - on (check, version, at, column, value) {expectation(record)})"
     return {
         "expr": f"count({gap} <= {TOLERANCE})",
@@ -239,7 +282,7 @@ def test_errors_of_a_regression_are_the_same(promtool: str, tmp_path: Path) -> N
 
     random = np.random.default_rng(2)
     some = [Counts.zero(monitor.reference.layout)]
-    for seed in range(2, 62):
+    for seed in range(2, 42):
         known = houses(seed, int(10 ** random.uniform(0, 3.5)), random.choice([0.0, 0.1 * random.normal()]))
         known["price"] = known["price"].where(random.random(len(known)) < random.random())
         some.append(monitor.count(known))
