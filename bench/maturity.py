@@ -79,7 +79,7 @@ def picture(loans: pd.DataFrame, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("agg")
-    matplotlib.rcParams["svg.hashsalt"] = "wakeful"  # the same bytes every time
+    matplotlib.rcParams |= {"svg.hashsalt": "wakeful", "svg.fonttype": "none"}  # the same bytes every time, and few
     from matplotlib import pyplot as plt
 
     found = history(loans, 12)

@@ -93,7 +93,7 @@ def test_from_training_data_to_a_failing_check_that_names_the_culprit():
     assert "✗  income: out_of_range 1 (0.99–1, n=2,000) > 0.01, reference 0" in broken
     explanation = broken.split("What departs from the reference, most telling first:\n")[1]
     assert explanation.startswith("   1 fault income: 100% above the range seen in training (5,")
-    assert " of 10 checks fail: " in broken
+    assert " of 11 checks fail: " in broken
 
 
 def executable(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -212,7 +212,7 @@ def test_the_json_is_what_is_promised(traffic: Any):
                 "estimate", "low", "high", "n", "limit", "reference",
             ]  # fmt: skip
             assert one["severity"] in ("page", "ticket", "explain")
-            assert one["verdict"] in ("pass", "fail", "unsure")
+            assert one["verdict"] in ("pass", "fail", "unsure", "maturing")
             assert one["assertion"].startswith("assert live.") or " <= live." in one["assertion"]
             assert one["segment"] in (None, "platform=web", "platform=app")
             for number in ("estimate", "low", "high", "n", "limit", "reference"):

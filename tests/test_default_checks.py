@@ -30,3 +30,13 @@ def test_the_limit_of_label_noise_gives_way_where_the_reference_strayed(
     written = start(weeks(turned * (30 // len(turned))), Roles(score="score", label="late", time="at"), tmp_path)
     [limit] = re.findall(r"assert live\.label_noise\(\) <= (\S+)", written.monitor.read_text(encoding="utf-8"))
     assert least <= float(limit) <= most
+
+
+@pytest.mark.parametrize("label", ["late", None])
+def test_where_a_label_exists_a_check_says_whether_outcomes_arrive(label: str | None, tmp_path: Path):
+    rows = weeks([0.0]) if label else weeks([0.0]).drop(columns="late")
+
+    written = start(rows, Roles(score="score", label=label, time="at"), tmp_path).monitor.read_text(encoding="utf-8")
+
+    asserts = re.findall(r"assert live\.(outcomes_\w+)\(\)", written)
+    assert asserts == (["outcomes_arrived", "outcomes_late", "outcomes_contradicted"] if label else [])

@@ -86,7 +86,7 @@ def test_every_command_and_option_is_documented_and_exists() -> None:
     assert options_in(written["pytest"]) == added | {"--strict"}, "options of pytest"
 
 
-@pytest.mark.parametrize("of", ["column", "binary", "multiclass", "regression", "rows"])
+@pytest.mark.parametrize("of", ["column", "binary", "multiclass", "regression", "rows", "labels"])
 def test_every_signal_is_documented_and_exists(of: signals.Of) -> None:
     text = (ROOT / "docs" / "signals.md").read_text(encoding="utf-8")
     titles = {
@@ -95,6 +95,7 @@ def test_every_signal_is_documented_and_exists(of: signals.Of) -> None:
         "multiclass": "Several classes",
         "regression": "Regression",
         "rows": "Rows",
+        "labels": "How outcomes arrive",
     }
     rows = re.findall(r"^\| `(\w+)\((.*?)\)` \|", sections(text)[titles[of]], re.M)
     assert sorted(name for name, _ in rows) == signals.names(of)

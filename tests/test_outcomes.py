@@ -404,7 +404,9 @@ def test_ages_are_those_of_the_cases_and_young_windows_are_corrected(join: Join)
     assert judged.naive[-2] == 1.0 and abs(judged.share[-2] - 0.5) < 0.1
 
 
-def test_ages_need_two_classes_and_a_prediction(join: Join, loans: wakeful.Reference, tmp_path: Path) -> None:
+def test_ages_need_a_prediction_and_without_two_classes_are_of_one(
+    join: Join, loans: wakeful.Reference, tmp_path: Path
+) -> None:
     with pytest.raises(wakeful.DataError, match="no prediction has been read"):
         join.as_of(LATER).delays("1d")
     with Join(tmp_path / "amounts", replaced(loans.model, task="regression"), horizon="3d") as amounts:
@@ -412,8 +414,8 @@ def test_ages_need_two_classes_and_a_prediction(join: Join, loans: wakeful.Refer
         amounts.add_outcomes(outcomes([Outcome("a", 10, 123.5)]))
         joined = amounts.as_of(LATER)
         assert labels(joined) == {"a": 123.5} and list(joined.total().ages) == [""]
-        with pytest.raises(wakeful.DataError, match="for binary models only"):
-            joined.delays("1d")
+        _, counts = joined.delays("1d")
+        assert counts.arrived.sum(axis=(0, 2)).tolist() == [0, 1]
 
 
 # Times.

@@ -218,7 +218,7 @@ def test_a_clean_monitor_keeps_its_alarm_budget(columns: int, windows: int, tmp_
     """Default checks, with a budget so large that alarms would be seen; and no alarm at all with the usual one."""
     generous = CleanWorld(columns, tmp_path, "30/1d")
     promised = generous.promised()
-    assert 0.05 < promised < 1.5  # large enough to be seen, small enough to be broken
+    assert 0.05 < promised < 1.6  # large enough to be seen, small enough to be broken
     for n in (100, 1_000, 100_000):
         drawn = [generous.window(n) for _ in range(windows)]
         wrong = sum(len({(one.check, one.assertion) for one in generous.monitor.test(one).failed}) for one in drawn)

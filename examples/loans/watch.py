@@ -21,8 +21,8 @@ from wakeful.loading import load_monitor
 from wakeful.monitor import Report
 from wakeful.terminal import cause_line, who
 
-MARKS = {"pass": "·", "unsure": "?", "fail": "✗"}
-COLOURS = {"pass": "green", "unsure": "yellow", "fail": "bold red"}
+MARKS = {"pass": "·", "maturing": "…", "unsure": "?", "fail": "✗"}
+COLOURS = {"pass": "green", "maturing": "cyan", "unsure": "yellow", "fail": "bold red"}
 
 
 class Watch:
@@ -55,7 +55,7 @@ def line(monitor: wakeful.Monitor, report: Report) -> Text:
     text = Text(f"{report.rows:>7,} applications   ")
     for check in monitor.checks:
         found = {one.verdict for one in report.verdicts if one.check == check.name}
-        worst = next(one for one in ("fail", "unsure", "pass") if one in found)
+        worst = next(one for one in ("fail", "unsure", "maturing", "pass") if one in found)
         text.append(MARKS[worst], COLOURS[worst])
     if report.failed and report.explanation:
         text.append(f"   {report.explanation[0].text}", "red")

@@ -52,6 +52,7 @@ class Tally:
         marks: the worst verdict of every check in every window, by name.
         alarms: of the checks that page or file a ticket, in order of their first window.
         explained: of the others.
+        maturing: windows that wait for outcomes, with the share that is known of them, by check.
         rows: judged in all.
     """
 
@@ -62,6 +63,7 @@ class Tally:
         self.marks: dict[str, list[Outcome]] = {check.name: [] for check in self.checks}
         self.alarms: list[Alarm] = []
         self.explained: list[Alarm] = []
+        self.maturing: dict[str, list[tuple[str, float]]] = {}
         self.rows = 0
         self._latest: dict[str, Alarm] = {}
 
@@ -77,6 +79,9 @@ class Tally:
             verdicts = by_check.get(check.name, [])
             outcome = worst(one.verdict for one in verdicts)
             self.marks[check.name].append(outcome)
+            shares = [one.judgement.maturity for one in verdicts if one.verdict == "maturing"]
+            if known := [one for one in shares if one is not None]:
+                self.maturing.setdefault(check.name, []).append((step.window, min(known)))
             if outcome == "fail":
                 self._fail(check, at, step, [one for one in verdicts if one.verdict == "fail"])
 

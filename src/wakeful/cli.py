@@ -219,6 +219,20 @@ def replay(
     since: Since = None,
     until: Until = None,
     timezone: Timezone = "UTC",
+    outcomes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUTCOMES",
+            help="Outcomes to join by id, as DATA: id, label, and at, when each was told; a log brings its own.",
+        ),
+    ] = None,
+    horizon: Annotated[
+        str | None,
+        typer.Option(metavar="90d", help="How long after its prediction an outcome counts; as the longest without it."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="What was known then; without it, at the newest row.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write one line of JSON per window.")
     ] = None,
@@ -233,7 +247,7 @@ def replay(
 
     history = replayed(
         load_monitor(monitor), data, every=every, time=time, window_column=window_column,
-        since=since, until=until, timezone=timezone,
+        since=since, until=until, timezone=timezone, outcomes=outcomes, horizon=horizon, as_of=as_of,
     )  # fmt: skip
     tally = Tally(history)
     with ExitStack() as stack:

@@ -117,12 +117,11 @@ def _sections(
         ["2. Answers: known at once, long before the outcomes. A broken model shows here first."],
         list(_answer_checks(reference, windows)),
     )
+    faults = [*_label_checks(reference), *(_fault_checks(reference) if reference.model.features else ())]
+    if faults:
+        yield ["3. Faults: what healthy traffic never shows, whatever the season. They become tickets."], faults
     if not reference.model.features:
         return
-    yield (
-        ["3. Faults: what healthy traffic never shows, whatever the season. They become tickets."],
-        list(_fault_checks(reference)),
-    )
     yield (
         ["4. Shifts: known values in other proportions. Usually a season: they explain, and wake nobody."],
         [
@@ -206,6 +205,29 @@ def _outcome_checks(reference: Reference, windows: list[Counts]) -> Iterator[_Ch
             [_seen("Bias (mean of prediction - label)", reference, "bias")],
             [f"-{lean} <= live.bias() <= {lean}"],
         )
+
+
+def _label_checks(reference: Reference) -> Iterator[_Check]:
+    """A join that breaks looks like a model that does, or hides that one has."""
+    if reference.model.label is None:
+        return
+    yield _Check(
+        "outcomes_arrive",
+        {
+            "window": "7d",
+            "ticket": "ml-team",
+            "fear": "Outcomes get lost on their way, so quality is not what it seems",
+        },
+        [
+            "Judged where outcomes are joined: wakeful replay … --outcomes OUTCOMES. Outcomes over those that as many",
+            "predictions had before, at the same age; those that came too late to count; those told with two values.",
+        ],
+        [
+            "live.outcomes_arrived() >= 0.9",
+            "live.outcomes_late() <= 0.05",
+            "live.outcomes_contradicted() <= 0.01",
+        ],
+    )
 
 
 def _holdout_checks(reference: Reference, share: float | None) -> Iterator[_Check]:

@@ -17,7 +17,7 @@ from wakeful.signals.distances import total_variation
 from wakeful.signals.faults import allowed_share, lost, surges
 from wakeful.views import ColumnCounts, column_counts
 
-__all__ = ["Cause", "explain"]
+__all__ = ["EVERYTHING", "Cause", "explain", "percent"]
 
 EVERYTHING = Slice(None, None)
 
@@ -107,7 +107,7 @@ def _of_label(counts: Counts, alpha: float) -> Iterator[Cause]:
     excess = share_bounds(float(invalid), rows, alpha)[0]
     if excess > 0:
         wanted = "neither 0 nor 1" if layout.model.task == "binary" else "of the wrong kind"
-        text = f"{label}: {_percent(invalid / rows)} of the outcomes are {wanted}, and count as unknown"
+        text = f"{label}: {percent(invalid / rows)} of the outcomes are {wanted}, and count as unknown"
         yield Cause(label, EVERYTHING, "fault", excess, text, (1, excess))
 
 
@@ -169,7 +169,7 @@ def _most_telling(every: dict[Slice, _Finding], counts: Counts) -> tuple[Slice, 
     return EVERYTHING, "fault", whole
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """A share as people say it: 100%, 12%, 0.4%."""
     if 0 < share < 0.0995:
         return f"{100 * share:.2g}%"
@@ -199,34 +199,34 @@ def _faults(live: ColumnCounts, expected: ColumnCounts, alpha: float, dispersion
         allowed = float(allowed_share(np.array((reference_part + 1) / (known + 2)), _MAY_GROW))
         return share_bounds(part, rows, alpha, 1 / known + rho)[0] - allowed
 
-    usual = _percent(expected.missing / known)
+    usual = percent(expected.missing / known)
     simple = [
-        (live.missing, expected.missing, f"{_percent(live.missing / rows)} missing ({usual} in training)"),
+        (live.missing, expected.missing, f"{percent(live.missing / rows)} missing ({usual} in training)"),
         (
             live.invalid,
             expected.invalid,
-            f"{_percent(live.invalid / rows)} invalid: of the wrong type, or infinite",
+            f"{percent(live.invalid / rows)} invalid: of the wrong type, or infinite",
         ),
     ]
     if not expected.seen.any():
-        simple.append((live.n, 0.0, f"{_percent(live.n / rows)} hold a value (none in training)"))
+        simple.append((live.n, 0.0, f"{percent(live.n / rows)} hold a value (none in training)"))
     elif isinstance(live.bins, NumericBins):
         span = f"the range seen in training ({format_number(live.bins.low)}–{format_number(live.bins.high)})"
         if live.bins.low == live.bins.high:
             span = f"{format_number(live.bins.low)}, the only value seen in training"
         for at, word in ((0, "below"), (-1, "above")):
-            simple.append((float(live.values[at]), 0.0, f"{_percent(live.values[at] / rows)} {word} {span}"))
+            simple.append((float(live.values[at]), 0.0, f"{percent(live.values[at] / rows)} {word} {span}"))
         new = live.within(expected.not_shown)
-        simple.append((new, 0.0, f"{_percent(new / rows)} between the values that training had"))
+        simple.append((new, 0.0, f"{percent(new / rows)} between the values that training had"))
         finer = f"have more decimals than in training ({live.bins.decimals})"
         if live.bins.decimals == 0:
             finer = f"are no whole numbers, as {'nearly ' if expected.off_grid else ''}all were in training"
         excess = beyond(live.off_grid, expected.off_grid)
         if excess > 0:
-            yield _Finding(excess, f"{_percent(live.off_grid / rows)} {finer}")
+            yield _Finding(excess, f"{percent(live.off_grid / rows)} {finer}")
     else:
         new = live.within(expected.not_shown)
-        simple.append((new, live.bins.new_share * known, f"{_percent(new / rows)} unseen in training"))
+        simple.append((new, live.bins.new_share * known, f"{percent(new / rows)} unseen in training"))
     for part, reference_part, text in simple:
         excess = beyond(part, reference_part, dispersion.missing if part == live.missing else 0.0)
         if part > 0 and excess > 0:
@@ -248,14 +248,14 @@ def _spikes(live: ColumnCounts, expected: ColumnCounts, alpha: float, rho: float
     tail = at - len(live.values) - len(live.prints)
     if tail >= 0 and isinstance(live.bins, NumericBins):
         word, edge = (("below", live.bins.edges[1]), ("above", live.bins.edges[-2]))[tail]
-        text = f"{_percent(share)} {word} {format_number(edge)} ({_percent(usual_shares[at])} in training)"
+        text = f"{percent(share)} {word} {format_number(edge)} ({percent(usual_shares[at])} in training)"
     elif at < len(live.values):
         usual = expected.values[at] / max(expected.n, 1)
-        text = f"{_percent(share)} at {live.bins.describe(at)} ({_percent(usual)} in training)"
+        text = f"{percent(share)} at {live.bins.describe(at)} ({percent(usual)} in training)"
     else:
         grown = live.share - expected.share
         share -= expected.prints[at - len(live.values)] / max(expected.n, 1)
-        text = f"about {_percent(share)} on one single value near {live.bins.describe(int(np.argmax(grown)))}"
+        text = f"about {percent(share)} on one single value near {live.bins.describe(int(np.argmax(grown)))}"
     yield _Finding((float(low) - float(allowed[at])) * live.n / live.rows, text, plain=1 if tail >= 0 else 2)
 
 
@@ -278,9 +278,9 @@ def _losses(
         return
     known = np.flatnonzero(expected.bins.is_single | bins)
     gone = [at for at in known[np.argsort(-expected.values[known])] if not live.values[at] and expected.values[at]]
-    names = [f"{expected.bins.describe(int(at))} ({_percent(expected.values[at] / expected.rows)})" for at in gone[:3]]
+    names = [f"{expected.bins.describe(int(at))} ({percent(expected.values[at] / expected.rows)})" for at in gone[:3]]
     if expected.missing and not live.missing:
-        names.insert(0, f"missing ({_percent(expected.missing / expected.rows)})")
+        names.insert(0, f"missing ({percent(expected.missing / expected.rows)})")
     more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
     yield _Finding(found.low, f"no longer seen: {', '.join(names)}{more} of training")
 
@@ -290,7 +290,7 @@ def _shift_in_words(live: ColumnCounts, expected: ColumnCounts, moved: float) ->
     change = live.share - expected.share
     grown, shrunk = int(np.argmax(change)), int(np.argmin(change))
     return (
-        f"{_percent(moved)} of the rows moved: {live.bins.describe(grown)} from {_percent(expected.share[grown])} to "
-        f"{_percent(live.share[grown])}, {live.bins.describe(shrunk)} from {_percent(expected.share[shrunk])} to "
-        f"{_percent(live.share[shrunk])}"
+        f"{percent(moved)} of the rows moved: {live.bins.describe(grown)} from {percent(expected.share[grown])} to "
+        f"{percent(live.share[grown])}, {live.bins.describe(shrunk)} from {percent(expected.share[shrunk])} to "
+        f"{percent(live.share[shrunk])}"
     )

@@ -58,6 +58,8 @@ def _rows(known: Health) -> Iterator[tuple[str, str, str]]:
     yield "  missing", f"{known.missing:,}", f"the horizon is over{'; ' + late if late else ''}"
     yield "unknown ids", f"{known.unknown:,}", "outcomes without a prediction"
     yield "corrections", f"{known.corrections:,}", _note(known.contradictions, "contradictions")
+    if known.duplicates:
+        yield "duplicates", f"{known.duplicates:,}", "the same outcome told again"
 
 
 def _note(number: int, what: str) -> str:

@@ -24,11 +24,12 @@ from wakeful.curves import at_risk, delay_curve, known_curve
 from wakeful.delays import Delays
 from wakeful.errors import DataError
 
-__all__ = ["Windows", "dispersion", "windows"]
+__all__ = ["FLOOR", "FORESEEN", "LEAST", "Windows", "beyond", "dispersion", "known_parts", "windows"]
 
 _COARSE = 10  # steps of maturity at which windows are compared for dispersion
 _TO_COMPARE = 10  # outcomes of a window that is
-_FORESEEN = 0.5  # part of a class's outcomes that surely comes within reach, from which on the class is used
+FLOOR, LEAST = 0.9, 0.1  # maturity from which on a window counts as it is, and from which on it is reweighted
+FORESEEN = 0.5  # part of a class's outcomes that surely comes within reach, from which on the class is used
 
 
 class Windows(NamedTuple):
@@ -84,7 +85,7 @@ def dispersion(counts: Delays, positive: bool, alpha: float = 0.025) -> float:
     return 1.0 + excess * (student(alpha, max(2, compared - 1)) / z_of(alpha)) ** 2
 
 
-def windows(counts: Delays, *, alpha: float = 0.025, floor: float = 0.9, least: float = 0.1) -> Windows:
+def windows(counts: Delays, *, alpha: float = 0.025, floor: float = FLOOR, least: float = LEAST) -> Windows:
     """What is known of each window, and the share of positives that its known outcomes stand for.
 
     The share comes from whichever class says more: positives known / (rows x G_1), or one minus the same of
@@ -106,7 +107,7 @@ def windows(counts: Delays, *, alpha: float = 0.025, floor: float = 0.9, least: 
     if not (0 < alpha < 0.5 and 0 < least <= floor <= 1):
         raise DataError(f"alpha ({alpha}) belongs between 0 and 0.5, and 0 < least ({least}) <= floor ({floor}) <= 1.")
     rows, known = counts.rows.sum(axis=1), counts.arrived.sum(axis=2)
-    ever, tails = _beyond(counts)
+    ever, tails = beyond(counts)
     negative, positive = (_class(counts, bool(k), ever, tails[k], alpha, least) for k in (0, 1))
     by_negatives = negative.width < positive.width
     share = np.where(by_negatives, 1 - negative.share, positive.share)
@@ -179,11 +180,8 @@ class _Class(NamedTuple):
 def _class(counts: Delays, positive: bool, ever: float, tail: float, alpha: float, least: float) -> _Class:
     """Estimate the share of one class in each window from its known outcomes and its curve."""
     phi = dispersion(counts, positive, alpha)
-    curve = delay_curve(counts, positive, alpha, phi)
-    ages = counts.rows
-    rows = ages.sum(axis=1)
-    weights = np.divide(ages, rows[:, None], out=np.zeros_like(ages), where=rows[:, None] > 0)
-    maturity, maturity_low, maturity_high = weights @ curve.share, weights @ curve.low * tail, weights @ curve.high
+    rows = counts.rows.sum(axis=1)
+    maturity, maturity_low, maturity_high = known_parts(counts, positive, tail, alpha, phi).T
     known = np.minimum(counts.arrived[:, int(positive)].sum(axis=1), rows * ever)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = known / (rows * ever) / maturity
@@ -192,7 +190,7 @@ def _class(counts: Delays, positive: bool, ever: float, tail: float, alpha: floa
         low = share - np.hypot(share - sure / maturity, sure / maturity - sure / maturity_high)
         high = share + np.hypot(most / maturity - share, most / maturity_low - most / maturity)
     # a window with more of a class than there are rows had other delays: its curve says nothing about it
-    says = (maturity * tail >= least) & (tail >= _FORESEEN) & (low <= 1) & (rows > 0)
+    says = (maturity * tail >= least) & (tail >= FORESEEN) & (low <= 1) & (rows > 0)
     return _Class(
         share=np.minimum(share, 1.0),
         low=np.where(says, np.maximum(low, 0.0), 0.0),
@@ -203,6 +201,23 @@ def _class(counts: Delays, positive: bool, ever: float, tail: float, alpha: floa
         curve=np.stack([maturity, maturity_low, maturity_high], axis=1),
         dispersion=phi,
     )
+
+
+def known_parts(counts: Delays, positive: bool, tail: float, alpha: float, phi: float) -> Floats:
+    """The part of the outcomes of a class that each window's ages make known, with bounds; (w, 3).
+
+    Args:
+        counts: from ``delays``.
+        positive: which class.
+        tail: the least part of its outcomes that comes within reach, by which the lower bound falls.
+        alpha: error rate on each side.
+        phi: from ``dispersion``.
+    """
+    curve = delay_curve(counts, positive, alpha, phi)
+    ages = counts.rows
+    rows = ages.sum(axis=1, keepdims=True)
+    weights = np.divide(ages, rows, out=np.zeros_like(ages), where=rows > 0)
+    return np.stack([weights @ curve.share, weights @ curve.low * tail, weights @ curve.high], axis=1)
 
 
 def _dispersed(share: Floats, maturity: Floats, phi: float) -> Floats:
@@ -222,7 +237,7 @@ def _bounds(part: Floats, whole: Floats, alpha: float) -> tuple[Floats, Floats]:
     return bounds[:, 0], bounds[:, 1]
 
 
-def _beyond(counts: Delays) -> tuple[float, list[float]]:
+def beyond(counts: Delays) -> tuple[float, list[float]]:
     """Share of cases that ever get an outcome; of each class, the least part of its outcomes that comes within reach.
 
     Where cases have been followed to the horizon, what is pending there is lost, and all that comes has come.

@@ -18,11 +18,13 @@ from wakeful.counts import Counts
 from wakeful.derived import Derived
 from wakeful.errors import CheckError, DataError, SignalError, UnknownName
 from wakeful.explain import Cause, explain
-from wakeful.expression import Bound, Comparison, pasts_of
+from wakeful.expression import Bound, Comparison, leaves_of, pasts_of
 from wakeful.live.holdout import Decision, Holdout
 from wakeful.question import Live
 from wakeful.reference import Reference
 from wakeful.release import From, ShareOfScore, released
+from wakeful.signals import needs_outcomes
+from wakeful.told import Known
 from wakeful.verdicts import Verdict, Window
 
 if TYPE_CHECKING:
@@ -364,6 +366,12 @@ class Monitor:
             self._assertions[check.name] = read(check, self.live)
         return self._assertions[check.name]
 
+    def asks_outcomes(self, check: Check, at: int) -> bool:
+        """Whether an assertion of a check, by its place, asks of outcomes, or of how they were joined."""
+        comparison = self.assertions(check)[at].comparison
+        leaves = (*leaves_of(comparison.left), *leaves_of(comparison.right))
+        return any(needs_outcomes(leaf.signal) or leaf.signal.of == "labels" for leaf in leaves)
+
     @property
     def _watched(self) -> Watched:
         from wakeful.live.recorder import Watched
@@ -496,8 +504,9 @@ class Monitor:
         return explain(self.reference, counts, None if window is None else duration(window))
 
     def judge(
-        self, check: Check, counts: Counts, *, strict: bool = False, past: Mapping[str, Counts] | None = None
-    ) -> list[Verdict]:
+        self, check: Check, counts: Counts, *, strict: bool = False, past: Mapping[str, Counts] | None = None,
+        known: Mapping[str, Known] | None = None,
+    ) -> list[Verdict]:  # fmt: skip
         """The verdicts of one check on counts; CheckError where the reference cannot answer it.
 
         Args:
@@ -505,10 +514,11 @@ class Monitor:
             counts: of the window.
             strict: the data must support every assertion.
             past: counts of earlier windows for ``live.ago``, by how long ago each ended.
+            known: what is known of outcomes that were joined, of the window (the empty text) and of earlier ones.
         """
         verdicts = []
         length = duration(check.window)
-        window = Window(self.reference, counts, 1.0, strict, past or {}, length, self.holdout.release)
+        window = Window(self.reference, counts, 1.0, strict, past or {}, length, self.holdout.release, known or {})
         for at, one in enumerate(self.assertions(check)):
             rate = STRICT_ERROR_RATE / _elements(one.comparison) if strict else self.alpha(check, one)
             try:

@@ -63,9 +63,12 @@ class CheckItem(pytest.Item):
         check = next(one for one in monitor.checks if one.name == self.name)
         strict = bool(self.config.getoption("strict"))
         bad = ("fail", "unsure") if strict else ("fail",)
-        failed = [one for one in monitor.judge(check, counts, strict=strict) if one.verdict in bad]
+        judged = monitor.judge(check, counts, strict=strict)
+        failed = [one for one in judged if one.verdict in bad]
         if failed:
             raise CheckFailed(failed, monitor.explain(counts))
+        if judged and all(one.verdict == "maturing" for one in judged):
+            pytest.skip(judged[0].judgement.message)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Verdicts and explanation, instead of a traceback through wakeful."""

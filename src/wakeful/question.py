@@ -122,7 +122,7 @@ class Live:
 
     @property
     def _of(self) -> tuple[Of, ...]:
-        return (self.model.task, "rows") if self.columns is None else ("column",)
+        return (self.model.task, "rows", "labels") if self.columns is None else ("column",)
 
     def measure(self, signal: Signal, arguments: dict[str, Any]) -> Expression:
         """The value of a signal, as an expression."""
@@ -134,6 +134,8 @@ class Live:
                 f"{signal.name} needs ids, but no id column was named when the reference was learnt: "
                 "wakeful init … --id COLUMN."
             )
+        if signal.of == "labels":
+            self._must_be_everything(signal)
         if self.held_out and (signal.of == "rows" or signal.name == "flagged_share"):
             raise SignalError(
                 f"{signal.name} is counted for all traffic, not for the holdout: ask live.{signal.name}()."
@@ -171,6 +173,16 @@ class Live:
             self.compared,
         )
         return Expression(leaf, self.bound)
+
+    def _must_be_everything(self, signal: Signal) -> None:
+        """SignalError where it is narrowed down: a join is one for all rows, and the reference has none."""
+        if self.model.label is None:
+            raise SignalError(
+                f"{signal.name} is a signal of outcomes, but no label was named when the reference was learnt: "
+                "wakeful init … --label COLUMN."
+            )
+        if self.held_out or self.of_reference or self.compared or self.parts[0].segment is not None:
+            raise SignalError(f"{signal.name} is known of all traffic at once: ask live.{signal.name}().")
 
 
 def _length(text: str, name: str) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from wakeful.broken import explain_join
 from wakeful.budget import duration
 from wakeful.checks import Check
 from wakeful.counts import Counts
 from wakeful.engines.history import History, Span
+from wakeful.engines.opening import open_history
 from wakeful.engines.tiles import Question, Tile, must_hold_times, tiles_of_column, tiles_of_time, without_gaps
 from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.explain import Cause
 from wakeful.monitor import Monitor, agos
+from wakeful.outcomes.followed import Followed, Outcomes, beside, follow
 from wakeful.tables import refuse_text
+from wakeful.told import Known, Told, Usual
 from wakeful.verdicts import Verdict
 
 __all__ = ["Opened", "Replay", "Step", "open_history", "opened", "replay"]
@@ -33,12 +37,14 @@ class Step(NamedTuple):
         n: rows of the tile.
         verdicts: of every check, each on its own trailing window.
         explanation: of a failing check, one that raises an alarm before others; empty where none fails.
+        maturity: share of the tile's outcomes that is known; None where none are joined, or without rows.
     """
 
     window: str
     n: int
     verdicts: list[Verdict]
     explanation: list[Cause]
+    maturity: float | None = None
 
     @property
     def alarm(self) -> bool:
@@ -51,6 +57,7 @@ class Step(NamedTuple):
             "window": self.window,
             "n": self.n,
             "alarm": self.alarm,
+            **({} if self.maturity is None else {"maturity": round(self.maturity, 6)}),
             "verdicts": [one.as_dict() for one in self.verdicts],
             "explanation": [one.as_dict() for one in self.explanation],
         }
@@ -68,6 +75,7 @@ class Replay:
         every: length of a tile; None where a column names the windows.
         notes: what a person should know of the data, sentences.
         since, until: of the windows to judge; rows before ``since`` still fill trailing windows.
+        followed: the predictions with their outcomes, where these are joined.
     """
 
     monitor: Monitor
@@ -78,77 +86,146 @@ class Replay:
     notes: list[str] = field(default_factory=list)
     since: dt.datetime | None = None
     until: dt.datetime | None = None
+    followed: Followed | None = None
 
     def __iter__(self) -> Iterator[Step]:
         question = Question(self.monitor.reference.layout, self.monitor.needed, self.monitor.derived)
         if self.every is None:
             for tile in tiles_of_column(self.history, question, self.by, self.span):
-                yield self._step(
-                    str(tile.start), tile, {check.name: {"": tile.counts} for check in self.monitor.checks}
-                )
+                window = _Window(tile.counts, None)
+                yield self._step(str(tile.start), tile, {check.name: {"": window} for check in self.monitor.checks})
             return
-        windows = _Windows(self.monitor)
+        windows = _Windows(self.monitor, self.followed)
+        told: list[tuple[str, Told]] = []
         read_from = None if self.since is None else _before(self.since, windows.reach)
         until = None if self.until is None else self.every.border(self.until)  # the last window is whole
         tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, until)
         first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
         for tile, end in without_gaps(tiles, self.every, Counts.zero(question.layout)):
-            counts = windows.add(tile, end)
+            name = self.every.show(tile.start)
+            if self.followed is not None:
+                told.append((name, self.followed.told(tile.start, tile.counts)))
+            found = windows.add(tile, end, told[-1][1] if told else None)
             if tile.start >= first:
-                yield self._step(self.every.show(tile.start), tile, counts)
+                yield self._step(name, tile, found, told)
 
-    def _step(self, window: str, tile: Tile, counts: Mapping[str, Mapping[str, Counts]]) -> Step:
+    def _step(
+        self, window: str, tile: Tile, windows: Mapping[str, Mapping[str, _Window]],
+        told: Sequence[tuple[str, Told]] = (),
+    ) -> Step:  # fmt: skip
         verdicts: list[Verdict] = []
-        failing: list[tuple[bool, float, Check]] = []
+        failing: list[_Failing] = []
         for check in self.monitor.checks:
-            known = counts[check.name]
-            judged = self.monitor.judge(check, known[""], past=known)
+            asked = windows[check.name]
+            past = {ago: one.counts for ago, one in asked.items()}
+            known = {ago: one.known for ago, one in asked.items() if one.known is not None}
+            judged = self.monitor.judge(check, past[""], past=past, known=known)
             verdicts += judged
             if any(one.verdict == "fail" for one in judged):
-                failing.append((check.severity == "explain", duration(check.window), check))
-        worst = min(failing, key=lambda one: one[:2])[2] if failing else None
-        causes = [] if worst is None else self.monitor.explain(counts[worst.name][""], worst.window)
-        return Step(window, tile.counts.rows, verdicts, causes)
+                asks = any(self.monitor.asks_outcomes(check, one.at) for one in judged if one.verdict == "fail")
+                failing.append(_Failing(check.severity == "explain", duration(check.window), check, asks))
+        maturity = None
+        if self.followed is not None and told and tile.counts.rows:
+            maturity = self.followed.known(told[-1][1], Usual()).maturity
+        return Step(window, tile.counts.rows, verdicts, self._causes(failing, windows, told), maturity)
+
+    def _causes(
+        self, failing: Sequence[_Failing], windows: Mapping[str, Mapping[str, _Window]],
+        told: Sequence[tuple[str, Told]],
+    ) -> list[Cause]:  # fmt: skip
+        """What explains the worst failing check; before it, what broke the outcomes that a failing check asks of."""
+        if not failing:
+            return []
+        worst = min(failing, key=lambda one: one[:2]).check
+        causes = self.monitor.explain(windows[worst.name][""].counts, worst.window)
+        asking = [one for one in failing if one.asks_outcomes]
+        label = self.monitor.reference.model.label
+        if not asking or label is None:
+            return causes
+        known = windows[min(asking, key=lambda one: one[:2]).check.name][""].known
+        if known is None:
+            return causes
+        of_label = [one for one in causes if one.column == label]
+        return [*of_label, *explain_join(known, label, told), *(one for one in causes if one.column != label)]
+
+
+class _Failing(NamedTuple):
+    """A failing check, to be sorted: whether it only explains, its window's length, itself, what it asks of."""
+
+    explains: bool
+    length: float
+    check: Check
+    asks_outcomes: bool
+
+
+class _Window(NamedTuple):
+    """A window: its counts, and what is known of its outcomes where they are joined."""
+
+    counts: Counts
+    known: Known | None
+
+
+class _Part(NamedTuple):
+    """A tile as a window takes it in: its middle, its counts, what is told of it."""
+
+    middle: float
+    counts: Counts
+    told: Told | None
 
 
 class _Trailing:
     """The sum of the tiles of ``length`` seconds that ended ``ago`` seconds ago; sliding it is exact."""
 
-    def __init__(self, length: float, ago: float, nothing: Counts) -> None:
+    def __init__(self, length: float, ago: float, nothing: Counts, followed: Followed | None) -> None:
         self.reach = length + ago
         self.has_begun = False
         self._length, self._ago = length * _MICRO, ago * _MICRO
-        self._later: deque[tuple[float, Counts]] = deque()  # middles and counts of tiles that have yet to come in
-        self._inside: deque[tuple[float, Counts]] = deque()
+        self._later: deque[_Part] = deque()  # tiles that have yet to come in
+        self._inside: deque[_Part] = deque()
         self._total = nothing
+        self._followed, self._usual = followed, Usual()
+        self._told: Told | None = None
 
-    def add(self, tile: Tile, end: int) -> Counts:
-        """The counts of the window, once time has come to the end of this tile.
+    def add(self, part: _Part, end: int) -> _Window:
+        """The window, once time has come to the end of this tile.
 
         A tile belongs to the window that holds its middle, so a week is seven days when clocks change, too.
         """
-        self._later.append(((tile.start + end) / 2, tile.counts))
-        while self._later and self._later[0][0] < end - self._ago:
+        self._later.append(part)
+        while self._later and self._later[0].middle < end - self._ago:
             self.has_begun = True
             self._inside.append(self._later.popleft())
-            self._total = self._total + self._inside[-1][1]
+            self._take(self._inside[-1])
         keep = 0 if self._ago else 1  # a window is never shorter than a tile
-        while len(self._inside) > keep and self._inside[0][0] < end - self._ago - self._length:
-            self._total = self._total - self._inside.popleft()[1]
-        return self._total
+        while len(self._inside) > keep and self._inside[0].middle < end - self._ago - self._length:
+            self._leave(self._inside.popleft())
+        if self._told is None or self._followed is None:
+            return _Window(self._total, None)
+        return _Window(self._total, self._followed.known(self._told, self._usual))
+
+    def _take(self, one: _Part) -> None:
+        self._total = self._total + one.counts
+        if one.told is not None:
+            self._told = one.told if self._told is None else self._told.plus(one.told)
+
+    def _leave(self, one: _Part) -> None:
+        self._total = self._total - one.counts
+        if one.told is not None and self._told is not None:
+            self._told = self._told.plus(one.told, -1.0)
+            self._usual.add(one.told.arrived)
 
 
 class _Windows:
     """The windows that checks ask for; checks that ask for the same one share it."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, followed: Followed | None) -> None:
         nothing = Counts.zero(monitor.reference.layout)
         self._asked = {
             check.name: {ago: (check.window, ago) for ago in ("", *agos(monitor.assertions(check)))}
             for check in monitor.checks
         }
         self._known = {
-            one: _Trailing(duration(one[0]), duration(one[1]) if one[1] else 0.0, nothing)
+            one: _Trailing(duration(one[0]), duration(one[1]) if one[1] else 0.0, nothing, followed)
             for asked in self._asked.values()
             for one in asked.values()
         }
@@ -158,16 +235,16 @@ class _Windows:
         """How many seconds back the farthest begins."""
         return max(one.reach for one in self._known.values())
 
-    def add(self, tile: Tile, end: int) -> dict[str, dict[str, Counts]]:
-        """Counts of the windows of every check, by its name and how long ago they ended.
+    def add(self, tile: Tile, end: int, told: Told | None) -> dict[str, dict[str, _Window]]:
+        """The windows of every check, by its name and how long ago they ended.
 
         Windows that ended before the history began are left out: nothing is known of them.
         """
-        counts = {one: window.add(tile, end) for one, window in self._known.items()}
+        part = _Part((tile.start + end) / 2, tile.counts, told)
+        found = {one: window.add(part, end) for one, window in self._known.items()}
         known = {one for one, window in self._known.items() if not one[1] or window.has_begun}
         return {
-            name: {ago: counts[one] for ago, one in asked.items() if one in known}
-            for name, asked in self._asked.items()
+            name: {ago: found[one] for ago, one in asked.items() if one in known} for name, asked in self._asked.items()
         }
 
 
@@ -195,23 +272,6 @@ class Opened(NamedTuple):
     notes: list[str]
 
 
-def open_history(data: object) -> History:
-    """A history of whatever kind: files, buckets, queries, PostgreSQL, DuckDB relations, Arrow streams, frames.
-
-    Raises:
-        DataError: the data cannot be read; the message names what and why.
-    """
-    if isinstance(data, History):
-        return data
-    if isinstance(data, str) and data.startswith(("postgresql://", "postgres://")):
-        from wakeful.engines import postgresql  # an extra of its own
-
-        return postgresql.open_history(data)
-    from wakeful.engines import duckdb
-
-    return duckdb.open_history(data)
-
-
 def replay(
     monitor: Monitor,
     data: object,
@@ -222,8 +282,14 @@ def replay(
     since: str | None = None,
     until: str | None = None,
     timezone: str = "UTC",
+    outcomes: object = None,
+    horizon: str | None = None,
+    as_of: str | None = None,
 ) -> Replay:
     """Run every check of a monitor over the windows of a history.
+
+    Where outcomes are joined, windows are those of the predictions' time, and all are judged by what is known of
+    them as of one moment: a window counts when enough of its outcomes has arrived (``maturity``).
 
     Args:
         monitor: its checks bring their own window lengths; each is judged at the end of every tile.
@@ -233,7 +299,13 @@ def replay(
         window_column: in place of both: a column whose every value is a window.
         since: ISO 8601; judge windows that begin then or later.
         until: ISO 8601; judge windows that begin before it.
-        timezone: on whose clock tiles begin, and times without a zone are read.
+        timezone: on whose clock tiles begin, and times without a zone are read; where outcomes are joined, these
+            are UTC.
+        outcomes: whatever ``open_history`` takes, with the columns of the model's id and label (without them, ``id``
+            and ``label``) and ``at``, when it was told; without it the folder ``_outcomes`` in a log, if it has one.
+        horizon: how long after its prediction an outcome counts, such as ``90d``; the longest that any took
+            without it, or twice as long while predictions are younger than that.
+        as_of: ISO 8601; what was known then. Without it, at the newest row of predictions and outcomes.
 
     Raises:
         DataError, UnknownName, CheckError: when called, or while iterating: what was given before stays right.
@@ -255,10 +327,35 @@ def replay(
                     f'{check.where}: in {check.name}: live.ago("{ago}") is shorter than a step of {every}, so a window '
                     "would be compared with itself. Take shorter steps."
                 )
+    followed = None
+    if outcomes is None and tile is not None and monitor.reference.model.label is not None:
+        outcomes = beside(data)
+    if outcomes is None and (horizon or as_of):
+        raise DataError("horizon and as_of tell which outcomes count, but none are given: outcomes='told.parquet'.")
+    if outcomes is not None:
+        followed = _follow(monitor, data, Outcomes(outcomes, horizon), as_of, tile, every, time)
+        data, time = followed.joined.history, followed.joined.time
     found = opened(monitor, data, time, tile) if tile else opened(monitor, data, window_column, None, timezone)
     first, last = (None if one is None or tile is None else tile.moment(one) for one in (since, until))
-    notes = [*found.notes, *_long_tiles(monitor, tile)]
-    return Replay(monitor, found.history, found.by, found.span, tile, notes, first, last)
+    notes = [*(followed.notes if followed else ()), *found.notes, *_long_tiles(monitor, tile)]
+    return Replay(monitor, found.history, found.by, found.span, tile, notes, first, last, followed)
+
+
+def _follow(
+    monitor: Monitor, data: object, outcomes: Outcomes, as_of: str | None, tile: Every | None, every: str | None,
+    time: str | None,
+) -> Followed:  # fmt: skip
+    """Join outcomes; DataError where that cannot be."""
+    model = monitor.reference.model
+    if tile is None or every is None:
+        raise DataError("outcomes are joined by time: cut the history with every='1d', not with a window column.")
+    if model.label is None:
+        raise DataError("the reference was learnt without a label, so no check asks for outcomes: wakeful init --label")
+    moment = None if as_of is None else tile.moment(as_of)
+    return follow(
+        model, data, outcomes._replace(as_of=moment), every,
+        time=time, timezone=tile.zone.key, alpha=min(monitor.least_alpha, 0.025),
+    )  # fmt: skip
 
 
 def _long_tiles(monitor: Monitor, tile: Every | None) -> list[str]:

@@ -18,7 +18,7 @@ from wakeful.verdicts import Verdict, tidy, worst
 
 __all__ = ["cause_line", "render", "several", "who"]
 
-_MARKS = {"pass": ("✓", "green"), "unsure": ("?", "yellow"), "fail": ("✗", "red")}
+_MARKS = {"pass": ("✓", "green"), "maturing": ("…", "cyan"), "unsure": ("?", "yellow"), "fail": ("✗", "red")}
 _MOST_ROWS = 12  # of one assert; a broken unit in one table can fail a thousand
 _MOST_CAUSES = 8
 
@@ -28,7 +28,7 @@ def render(monitor: Monitor, report: Report, console: Console) -> None:
     by_check = {name: list(group) for name, group in groupby(report.verdicts, lambda one: one.check)}
     for check in monitor.checks:
         console.print(_block(check, by_check.get(check.name, []), report))
-    if report.explanation and any(one.verdict != "pass" for one in report.verdicts):
+    if report.explanation and any(one.verdict in ("fail", "unsure") for one in report.verdicts):
         console.print(Text("\nWhat departs from the reference, most telling first:", style="bold"))
         for place, cause in enumerate(report.explanation[:_MOST_CAUSES], 1):
             console.print(cause_line(place, cause))
@@ -106,6 +106,8 @@ def cause_line(place: int, cause: Cause) -> Text:
 def _closing(monitor: Monitor, report: Report) -> Text:
     failed = {one.check for one in report.failed}
     unsure = {one.check for one in report.verdicts if one.verdict == "unsure"} - failed
+    waiting = {one.check for one in report.verdicts if one.verdict == "maturing"} - failed - unsure
+    judged = len(monitor.checks) - len(waiting)
     rows = f"{report.rows:,} rows against {monitor.reference.rows:,} of the reference"
     if report.strict:
         sure = "strict: the data must support every assert with 95% confidence"
@@ -114,10 +116,13 @@ def _closing(monitor: Monitor, report: Report) -> Text:
     if failed:
         words = f"{len(failed)} of {len(monitor.checks)} checks fail"
     else:
-        words = f"all {len(monitor.checks)} checks pass" if len(monitor.checks) > 1 else "the check passes"
+        words = (
+            f"all {judged} checks pass" if judged > 1 else "the check passes" if judged else "no check can be judged"
+        )
     if unsure:
         words += f", {len(unsure)} unsure"
-    return Text.assemble("\n", (words, "bold red" if failed else "bold green"), f": {rows} ({sure})")
+    waits = f"; {several(len(waiting), 'check')} can be judged where outcomes are joined" if waiting else ""
+    return Text.assemble("\n", (words, "bold red" if failed else "bold green"), f": {rows} ({sure}){waits}")
 
 
 def _nearly_certain(confidence: float) -> str:

@@ -14,7 +14,7 @@ from wakeful.verdicts import worst
 
 __all__ = ["render"]
 
-_MARKS = {"pass": ("·", "green"), "unsure": ("?", "yellow"), "fail": ("✗", "red")}
+_MARKS = {"pass": ("·", "green"), "maturing": ("…", "cyan"), "unsure": ("?", "yellow"), "fail": ("✗", "red")}
 _MOST_ALARMS = 20
 _MOST_TOLD = 4
 _MOST_CAUSES = 3
@@ -31,6 +31,8 @@ def render(tally: Tally, console: Console) -> None:
             console.print(line)
     if len(tally.alarms) > _MOST_ALARMS:
         console.print(f"  … and {len(tally.alarms) - _MOST_ALARMS} more (every window with --json)")
+    for line in _maturing(tally):
+        console.print(line)
     if tally.alarms or tally.explained:
         console.print()
         console.print(_rates(tally))
@@ -54,8 +56,9 @@ def _timeline(tally: Tally, width: int) -> Iterator[Text]:
         for at in range(0, len(tally.windows), step):
             line.append(*_MARKS[worst(tally.marks[check.name][at : at + step])])
         yield line
-    several = f"; a mark is the worst of {step} windows" if step > 1 else ""
-    legend = f"· passes  ? unsure  ✗ fails{several}"
+    worst_of = f"; a mark is the worst of {step} windows" if step > 1 else ""
+    waits = "… maturing  " if any("maturing" in marks for marks in tally.marks.values()) else ""
+    legend = f"· passes  {waits}? unsure  ✗ fails{worst_of}"
     yield Text(" " * max(0, min(left, width - len(legend))) + legend, style="dim")
 
 
@@ -80,6 +83,19 @@ def _alarm(alarm: Alarm) -> Iterator[Text]:
         yield Text(f"      … and {len(told) - _MOST_TOLD} more", style="dim")
     for place, cause in enumerate(alarm.explanation[:_MOST_CAUSES], 1):
         yield Text("    ").append_text(cause_line(place, cause))
+
+
+def _maturing(tally: Tally) -> Iterator[Text]:
+    """Which windows of which checks wait for outcomes, and how many of these are known."""
+    if tally.maturing:
+        yield Text("\nMaturing, to be judged when more outcomes are known:", style="bold")
+    width = max(map(len, tally.maturing), default=0)
+    for name, windows in tally.maturing.items():
+        shares = [share for _, share in windows]
+        known = " to ".join(dict.fromkeys(f"{one:.0%}" for one in (min(shares), max(shares))))
+        ends = " – ".join(dict.fromkeys(_short(one) for one in (windows[0][0], windows[-1][0])))
+        line = Text.assemble("  ", (name.ljust(width), "bold"), "  ", (ends, "cyan"))
+        yield line.append(f"  {several(len(windows), 'window')}, {known} known")
 
 
 def _rates(tally: Tally) -> Table:

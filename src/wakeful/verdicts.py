@@ -1,4 +1,4 @@
-"""An assertion and counts -> pass, fail or unsure."""
+"""An assertion and counts -> pass, fail or unsure, or maturing: its outcomes are still to come."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ from wakeful.expression import (
 )
 from wakeful.reference import Dispersion, Reference
 from wakeful.release import EVEN, Release
+from wakeful.signals import needs_outcomes
 from wakeful.signals.signal import View
-from wakeful.views import column_counts, outcomes
+from wakeful.told import Known
+from wakeful.views import Outcomes, column_counts, outcomes
 
 __all__ = ["Judgement", "Outcome", "Verdict", "Window", "worst"]
 
-Outcome = Literal["pass", "fail", "unsure"]
+Outcome = Literal["pass", "fail", "unsure", "maturing"]
 
-_BY_WEIGHT: tuple[Outcome, ...] = ("pass", "unsure", "fail")
+_BY_WEIGHT: tuple[Outcome, ...] = ("pass", "maturing", "unsure", "fail")
 
 
 def worst(outcomes: Iterable[Outcome], default: Outcome = "unsure") -> Outcome:
@@ -50,7 +52,8 @@ class Judgement(NamedTuple):
 
     Attributes:
         column, part: which element.
-        verdict: ``pass``; ``fail``: the data refute it; ``unsure``: they do not, but do not fit either.
+        verdict: ``pass``; ``fail``: the data refute it; ``unsure``: they do not, but do not fit either;
+            ``maturing``: it cannot be judged before more outcomes are known.
         estimate: the live side.
         low, high: its interval; the verdict also takes in how uncertain the limit is.
         n: rows behind the live side.
@@ -59,6 +62,7 @@ class Judgement(NamedTuple):
         noise: how far the live side strays from the reference without any change.
         excess: by how much the limit is crossed for sure; above 0 it fails. What a limit must give way by.
         message: all of it in one line.
+        maturity: share of the outcomes that is known, of an assertion on outcomes that were joined; else None.
     """
 
     column: str | None
@@ -73,6 +77,7 @@ class Judgement(NamedTuple):
     noise: float
     excess: float
     message: str
+    maturity: float | None = None
 
 
 class Verdict(NamedTuple):
@@ -98,7 +103,7 @@ class Verdict(NamedTuple):
 
     @property
     def verdict(self) -> Outcome:
-        """pass, fail or unsure."""
+        """pass, fail, unsure or maturing."""
         return self.judgement.verdict
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,6 +119,7 @@ class Verdict(NamedTuple):
             "column": one.column,
             "segment": str(one.part) or None,
             **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
+            **({} if one.maturity is None else {"maturity": round(one.maturity, 6)}),
         }
 
 
@@ -129,6 +135,8 @@ class Window:
         past: counts of earlier windows, by how long ago each ended.
         length: of the window in seconds; None for rows of no particular time.
         release: how the holdout is drawn.
+        known: what is known of the outcomes of this window (the empty text) and of earlier ones, where they are
+            joined.
     """
 
     reference: Reference
@@ -138,6 +146,7 @@ class Window:
     past: Mapping[str, Counts] = field(default_factory=dict)
     length: float | None = None
     release: Release = EVEN
+    known: Mapping[str, Known] = field(default_factory=dict)
     _known: dict[Any, Estimate] = field(default_factory=dict)
     _references: dict[str, Reference] = field(default_factory=dict)
 
@@ -151,8 +160,11 @@ class Window:
 
     def _estimate(self, leaf: Leaf) -> Estimate:
         counts = self.past.get(leaf.ago) if leaf.ago else self.counts
+        known = None if leaf.of_reference else self.known.get(leaf.ago)
         if counts is None:
             return NOTHING
+        if leaf.signal.of == "labels":
+            return NOTHING if known is None else leaf.signal.estimate(known, known, dict(leaf.arguments), self.alpha)
         reference = self._alike(leaf.ago, counts)
         if leaf.of_reference:
             counts = reference.counts
@@ -171,7 +183,13 @@ class Window:
             expected = outcomes(reference.counts, at)
             live = outcomes(counts, at, leaf.held_out, self.release)
         rho = 0.0 if leaf.of_reference else self._rho(leaf, name) * (2 if leaf.against else 1)
-        return leaf.signal.estimate(live, expected, dict(leaf.arguments), self.alpha, rho)
+
+        def ask(view: View) -> Estimate:
+            return leaf.signal.estimate(view, expected, dict(leaf.arguments), self.alpha, rho)
+
+        if known is not None and isinstance(live, Outcomes) and needs_outcomes(leaf.signal):
+            return known.estimate(live, ask)
+        return ask(live)
 
     def _alike(self, ago: str, counts: Counts) -> Reference:
         """The reference at the hours of a window."""
@@ -255,6 +273,11 @@ class Window:
         return bool(self.counts.table[at, 0] or self.reference.counts.table[at, 0])
 
     def _judge(self, one: Element, symbol: str, min_n: int) -> Judgement:
+        least = self._least_known(one) if self.known else None
+        if least is not None and least.status == "maturing":
+            return self._maturing(one, f"maturing, {least.maturity:.0%} of its outcomes are known", least.maturity)
+        if not self.known and next(leaves_of(one.live)).signal.of == "labels":
+            return self._maturing(one, "known where outcomes are joined: wakeful replay … --outcomes OUTCOMES")
         live, other = self.combined(one.live), self.combined(one.other)
         gap = self.gap(one, live, other)
         verdict = _verdict(gap, symbol, self.strict)
@@ -265,13 +288,29 @@ class Window:
         column = next(leaves_of(one.live)).columns
         judgement = Judgement(
             column[0] if column else None, one.key.part, verdict, live.value, live.low, live.high,
-            live.n, other.value, reference, live.noise, excess, "",
+            live.n, other.value, reference, live.noise, excess, "", None if least is None else least.maturity,
         )  # fmt: skip
         unknown = one.pasts - self.past.keys()
         if unknown:
             text = f"nothing is known of {', '.join(sorted(unknown))} ago; wakeful replay looks back, as far as it goes"
             return judgement._replace(message=f"{_subject(judgement, one.live)}: {text}")
         return judgement._replace(message=_message(judgement, one.live, symbol, min_n))
+
+    def _least_known(self, one: Element) -> Known | None:
+        """The window whose outcomes are furthest behind, of those that are asked of; None where none is."""
+        leaves = (*leaves_of(one.live), *leaves_of(one.other))
+        asked = {leaf.ago for leaf in leaves if not leaf.of_reference and needs_outcomes(leaf.signal)}
+        found = [self.known[ago] for ago in asked if ago in self.known and self.known[ago].n]
+        return min(found, key=lambda known: (known.status != "maturing", known.maturity), default=None)
+
+    def _maturing(self, one: Element, why: str, maturity: float | None = None) -> Judgement:
+        """What cannot be judged yet."""
+        column, nothing = next(leaves_of(one.live)).columns, math.nan
+        judgement = Judgement(
+            column[0] if column else None, one.key.part, "maturing", nothing, -math.inf, math.inf,
+            0.0, nothing, nothing, 0.0, -math.inf, "", maturity,
+        )  # fmt: skip
+        return judgement._replace(message=f"{_subject(judgement, one.live)}: {why}")
 
 
 def _ends(node: Node, moved: Leaf | Op, estimate: Estimate) -> list[float]:

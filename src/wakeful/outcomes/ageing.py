@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["ageing"]
 
 _DAY = 86_400 * 1_000_000
+_MOST_CELLS = 1_000_000  # windows x bins of age, of several arrays of 8 bytes
+_FEWEST_BINS = 50
 
 
 def ageing(joined: Joined, every: str, timezone: str, bins: int) -> tuple[list[int], Delays]:
@@ -28,10 +30,12 @@ def ageing(joined: Joined, every: str, timezone: str, bins: int) -> tuple[list[i
     while edges[-1] <= last:
         edges.append(tiles.following(edges[-1]))
     cuts, found = np.array(edges) / _DAY, None
+    bins = min(bins, max(_FEWEST_BINS, _MOST_CELLS // len(edges)))
     with joined.arrivals() as reader:
         for batch in reader:
             columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in ("t", "known_at", "label")}
-            t, known, label = (columns[name].astype(np.float64) for name in ("t", "known_at", "label"))
+            t, known = (columns[name].astype(np.float64) for name in ("t", "known_at"))
+            label = columns["label"].astype(np.float64) if joined.is_binary else np.where(np.isnan(known), known, 1.0)
             usable = np.isnan(label) | np.isin(label, (0, 1))
             part = delays(
                 t[usable] / _DAY, np.maximum(known, t)[usable] / _DAY, label[usable], joined.now / _DAY,

@@ -44,6 +44,7 @@ class Health(NamedTuple):
         late: of the missing, those whose outcome was told after the horizon.
         early: of the joined, those whose outcome was told before the prediction: clocks differ, or ids come again.
         repeats: further predictions of an id that has one.
+        duplicates: how often an outcome was told again, with the same value, at another time.
         corrections: how often an outcome was followed by another value.
         contradictions: how often two values were told of one id at the same time.
         unknown: outcomes whose id has no prediction, one per id, in the window of the time when they were told.
@@ -60,6 +61,7 @@ class Health(NamedTuple):
     late: int
     early: int
     repeats: int
+    duplicates: int
     corrections: int
     contradictions: int
     unknown: int
@@ -97,7 +99,7 @@ class Known(NamedTuple):
 class _Window:
     """Sums of the whole numbers of ``Health``, in its order up to ``contradictions``, and the rest of it."""
 
-    sums: Any = field(default_factory=lambda: np.zeros(9, dtype=np.int64))
+    sums: Any = field(default_factory=lambda: np.zeros(10, dtype=np.int64))
     unknown: int = 0
     ages: dict[str, Any] = field(default_factory=dict)
     waiting: Any = field(default_factory=lambda: np.zeros(len(AGES) + 1, dtype=np.int64))
@@ -130,7 +132,7 @@ def health(joined: Joined, every: str, timezone: str = "UTC") -> list[Health]:
 
 def total(windows: Sequence[Health]) -> Health:
     """All windows as one."""
-    sums = {name: sum(getattr(one, name) for one in windows) for name in Health._fields[1:11]}
+    sums = {name: sum(getattr(one, name) for one in windows) for name in Health._fields[1:12]}
     names = sorted({name for one in windows for name in one.ages})
     ages = {name: _added([one.ages[name] for one in windows if name in one.ages]) for name in names}
     start, waiting = windows[0].start if windows else 0, _added([one.waiting for one in windows])
@@ -163,7 +165,7 @@ def _add(windows: dict[int, _Window], batch: Any, joined: Joined, tiles: Every) 
     age = np.where(is_known, _ints(columns["known_at"]) - t, joined.now - t)
     is_late = _ints(columns["is_late"])
     is_pending = ~is_known & (age <= joined.horizon)
-    more = [_ints(columns[name]) for name in ("repeats", "corrections", "contradictions")]
+    more = [_ints(columns[name]) for name in ("repeats", "duplicates", "corrections", "contradictions")]
     sums = [
         np.ones(len(t), dtype=np.int64), is_known, is_pending, ~is_known & ~is_pending, is_late, is_known & (age < 0),
         *more,
@@ -171,22 +173,30 @@ def _add(windows: dict[int, _Window], batch: Any, joined: Joined, tiles: Every) 
     bucket = np.searchsorted(np.array(AGES) * 1e6, age)
     labels = pc.cast(columns["label"], pa.string()).dictionary_encode() if joined.has_classes else None
     starts, place = np.unique(tiles.starts(_times(columns["t"])), return_inverse=True)
+    summed = np.stack([np.bincount(place, one, len(starts)).astype(np.int64) for one in sums], axis=1)
+    waiting = _by_window(place, bucket, is_pending, len(starts))
     for at, start in enumerate(starts.tolist()):
-        window, rows = windows.setdefault(start, _Window()), place == at
-        window.sums += np.array([int(one[rows].sum()) for one in sums])
-        window.waiting += np.bincount(bucket[rows & is_pending], minlength=len(AGES) + 1)
-        names = [""] if labels is None else labels.dictionary.to_pylist()
-        codes = np.zeros(len(t), dtype=np.int64) if labels is None else _ints(labels.indices)
-        for code, name in enumerate(names):
-            of = rows & is_known & (codes == code)
-            if of.any():
-                counted = np.bincount(bucket[of], minlength=len(AGES) + 1)
-                window.ages[name] = window.ages.get(name, 0) + counted
+        window = windows.setdefault(start, _Window())
+        window.sums += summed[at]
+        window.waiting += waiting[at]
+    names = [""] if labels is None else labels.dictionary.to_pylist()
+    codes = np.zeros(len(t), dtype=np.int64) if labels is None else _ints(labels.indices)
+    for code, name in enumerate(names):
+        counted = _by_window(place, bucket, is_known & (codes == code), len(starts))
+        for at in np.flatnonzero(counted.any(axis=1)).tolist():
+            ages = windows[int(starts[at])].ages
+            ages[name] = ages.get(name, 0) + counted[at]
+
+
+def _by_window(place: Any, bucket: Any, chosen: Any, size: int) -> Any:
+    """Chosen rows by window and bucket of age, shape (size, len(AGES) + 1)."""
+    wide = len(AGES) + 1
+    return np.bincount(place[chosen] * wide + bucket[chosen], minlength=size * wide).reshape(size, wide)
 
 
 def _told(start: int, window: _Window) -> Health:
     ages = {name: tuple(window.ages[name].tolist()) for name in sorted(window.ages)}
-    sums = dict(zip(Health._fields[1:10], window.sums.tolist(), strict=True))
+    sums = dict(zip(Health._fields[1:11], window.sums.tolist(), strict=True))
     return Health(start=start, **sums, unknown=window.unknown, ages=ages, waiting=tuple(window.waiting.tolist()))
 
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from wakeful.budget import duration
 from wakeful.engines.duckdb import Stored, stored_files
 from wakeful.engines.history import History, text
+from wakeful.engines.opening import open_history
 from wakeful.errors import DataError
 from wakeful.model import Model
 from wakeful.outcomes.intake import Taken, take_outcomes, take_predictions
 from wakeful.outcomes.joined import DAY, Joined, micro, resolve
 from wakeful.outcomes.state import State
-from wakeful.replay import open_history
 
 __all__ = ["Join", "Reading"]
 
@@ -78,7 +78,7 @@ class Join:
         self._state.close()
 
     def add_predictions(self, data: object) -> Reading:
-        """Read predictions: whatever ``replay.open_history`` takes, such as the folder of wakeful's log.
+        """Read predictions: whatever ``open_history`` takes, such as the folder of wakeful's log.
 
         Raises:
             UnknownName, DataError: nothing of it can be read.
@@ -93,19 +93,30 @@ class Join:
         """
         return self._add("outcomes", data, self._take_outcomes)
 
-    def as_of(self, moment: dt.datetime | None = None) -> Joined:
-        """What is known at a moment, of what has been read; now without one. A time without a zone is UTC.
+    def as_of(self, moment: dt.datetime | None = None, horizon: str | None = None) -> Joined:
+        """What is known at a moment, of what has been read.
 
         Another call takes the place of the one before, whose answer can no longer be used.
+
+        Args:
+            moment: now without it; a time without a zone is UTC.
+            horizon: in place of the join's own.
         """
         moment = dt.datetime.now(dt.UTC) if moment is None else moment
         now = micro(moment)
-        resolved = resolve(self._state, now, self._horizon)
+        length = self._horizon if horizon is None else int(duration(horizon) * 1_000_000)
+        resolved = resolve(self._state, now, length)
         time = self._time or self._state.told("time") or "time"
         task = self._model.task
-        return Joined(
-            self._state, self._label, time, now, self._horizon, task != "regression", task == "binary", resolved
-        )
+        return Joined(self._state, self._label, time, now, length, task != "regression", task == "binary", resolved)
+
+    @property
+    def newest(self) -> dt.datetime | None:
+        """The last time that predictions or outcomes tell, unless it is still to come; None where they tell none."""
+        now = micro(dt.datetime.now(dt.UTC))
+        told = "(SELECT max(t) AS t FROM predictions UNION ALL SELECT max(told) FROM outcomes)"
+        last = self._state.one(f"SELECT max(least(t, {now})) FROM {told}")
+        return None if last is None else dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=last)
 
     def forget(self, before: dt.datetime) -> None:
         """Forget predictions of the days before a moment, with their outcomes, and outcomes told before them.

@@ -117,10 +117,11 @@ class Joined:
 
         Columns: ``t`` and ``known_at``, when it was made and when its first outcome was told, microseconds since
         1970, the second null where nothing is known; ``label``; ``is_late``, whether something was told, but only
-        after the horizon; ``repeats``, further predictions of its id; ``corrections`` and ``contradictions`` among
-        its outcomes.
+        after the horizon; ``repeats``, further predictions of its id; ``duplicates``, ``corrections`` and
+        ``contradictions`` among its outcomes.
         """
-        return self.run("SELECT t, known_at, label, is_late, repeats, corrections, contradictions FROM scratch.known")
+        names = "t, known_at, label, is_late, repeats, duplicates, corrections, contradictions"
+        return self.run(f"SELECT {names} FROM scratch.known")
 
     def health(self, every: str, timezone: str = "UTC") -> list[Health]:
         """Label health per window of prediction time."""
@@ -134,21 +135,20 @@ class Joined:
         """Counts by window, class and age, for ``maturity.windows`` and ``curves``.
 
         An outcome has the age of the first that was told of its prediction, and the class of the last; one that was
-        told before its prediction has none. Predictions whose outcome is neither 0 nor 1 are left out.
+        told before its prediction has none. Predictions whose outcome is neither 0 nor 1 are left out. Where the
+        model is not binary, all outcomes are of one class, the positive one.
 
         Args:
             every: length of a window of prediction time.
             timezone: on whose clock windows begin.
-            bins: of age up to the horizon.
+            bins: of age up to the horizon; fewer, down to 50, where there are thousands of windows.
 
         Returns:
             Starts of the windows, microseconds since 1970, and the counts.
 
         Raises:
-            DataError: the model is not binary, or there is no prediction.
+            DataError: there is no prediction.
         """
-        if not self.is_binary:
-            raise DataError("ages are counted by class for binary models only. Read arrivals() for others.")
         return ageing(self, every, timezone, bins)
 
     def ahead(self) -> Ahead:
@@ -202,7 +202,8 @@ def resolve(state: State, now: int, horizon: int) -> int:
         )
         SELECT first.key, first.t, first.digest, first.repeats, last.known_at, last.label,
             coalesce(last.is_late, false) AS is_late, coalesce(last.contradictions, 0) AS contradictions,
-            coalesce(changes.corrections, 0) AS corrections
+            coalesce(changes.corrections, 0) AS corrections,
+            greatest(coalesce(last.times, 0) - 1 - coalesce(changes.corrections, 0), 0) AS duplicates
         FROM first LEFT JOIN last USING (key) LEFT JOIN changes USING (key)
         """
     )

@@ -16,6 +16,7 @@ from wakeful.signals import (
     expected_error,
     faults,
     health,
+    labels,
     moments,
     multiclass,
     regression,
@@ -24,11 +25,11 @@ from wakeful.signals import (
 )
 from wakeful.signals.signal import Of, Signal, signal
 
-__all__ = ["WITHOUT_OUTCOMES", "Of", "Signal", "find", "names", "signal"]
+__all__ = ["WITHOUT_OUTCOMES", "Of", "Signal", "find", "names", "needs_outcomes", "signal"]
 
 
 _FAMILIES = (
-    shares, faults, distances, moments, traffic, classification, health, expected, multiclass,
+    shares, faults, distances, moments, traffic, classification, health, labels, expected, multiclass,
     regression, expected_error,
 )  # fmt: skip
 
@@ -45,7 +46,14 @@ WITHOUT_OUTCOMES = frozenset(
     getattr(family, name) for family in (expected, expected_error) for name in family.__all__
 )  # what is expected of scores and predictions alone
 
+_OF_DECISIONS = frozenset({traffic.flagged_share, health.holdout_share, health.holdout_d1})
+
 _SIGNALS: dict[tuple[Of, str], Signal] = {(one.of, one.name): one for one in _all()}
+
+
+def needs_outcomes(one: Signal) -> bool:
+    """Whether a signal says nothing before outcomes are known; those of your own that are of a task do so."""
+    return one.of in ("binary", "multiclass", "regression") and one not in WITHOUT_OUTCOMES | _OF_DECISIONS
 
 
 def names(*of: Of) -> list[str]:

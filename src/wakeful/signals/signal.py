@@ -15,7 +15,7 @@ from wakeful.evidence import Estimate, Evidence, Smooth
 
 __all__ = ["Formula", "Of", "Signal", "View", "signal"]
 
-Of = Literal["column", "binary", "multiclass", "regression", "rows"]
+Of = Literal["column", "binary", "multiclass", "regression", "rows", "labels"]
 Formula: TypeAlias = Callable[..., "Evidence | float"]
 
 _NUDGE = 1e-4
@@ -45,7 +45,7 @@ class Signal:
         formula: ``formula(live)`` or ``formula(live, reference)``, then keyword arguments. It sees
             ``ColumnCounts`` or ``Outcomes`` and returns evidence (a Share, an Average …) or a plain
             number, whose standard error then comes from the delta method.
-        of: what it is a signal of: one column, the outcomes of one task, or all rows.
+        of: what it is a signal of: one column, the outcomes of one task, all rows, or how outcomes were joined.
         kinds: kinds of columns on which it is defined; all if empty.
         dispersion: which learnt dispersion applies: of the column's shape, its missing share, or none.
         bounded: the plain number lies in [0, 1].
