@@ -1,0 +1,131 @@
+"""All files that a monitor compiles to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from wakeful.compile import stack
+from wakeful.compile.alertmanager import alertmanager
+from wakeful.compile.alerts import Links
+from wakeful.compile.kubernetes import objects
+from wakeful.compile.plan import Plan, Refusal
+from wakeful.compile.promtool import rules_tests
+from wakeful.compile.rules import Compiled, group, interval
+from wakeful.compile.yaml_files import as_yaml
+from wakeful.errors import DataError
+from wakeful.monitor import Monitor
+
+__all__ = ["Options", "Output", "compile_monitors"]
+
+RULES = "rules.yml"
+_MADE = "Written by wakeful compile; the next run writes it anew."
+_RECEIVERS = (
+    f"{_MADE}\n\nReceivers have nothing to notify yet. Give every owner below a webhook_configs, email_configs,\n"
+    "slack_configs, … or compile with --webhook URL."
+)
+
+
+class Options(NamedTuple):
+    """What may be said about the output.
+
+    Attributes:
+        links: that alerts carry.
+        webhook: where Alertmanager sends notifications; ``{owner}`` is filled in.
+        targets: host and port of the services that Prometheus is to scrape.
+        kubernetes: whether objects of the Prometheus operator are wanted.
+    """
+
+    links: Links = Links()
+    webhook: str = ""
+    targets: tuple[str, ...] = (stack.LOCAL_TARGET,)
+    kubernetes: bool = False
+
+
+_DEFAULT = Options()
+
+
+class Output(NamedTuple):
+    """What was compiled.
+
+    Attributes:
+        files: text by path.
+        refusals: what PromQL cannot express, in the order of the checks.
+        untried: models and checks whose alert has no test that sets it off.
+    """
+
+    files: dict[str, str]
+    refusals: list[Refusal]
+    untried: list[tuple[str, str]]
+
+    @property
+    def lacks(self) -> bool:
+        """Whether a part of a check that pages or files a ticket is left out."""
+        return any(one.check.severity != "explain" for one in self.refusals)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write every file, and return their paths."""
+        paths = []
+        for name, text in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+            paths.append(path)
+        return paths
+
+    def lines(self) -> Iterator[str]:
+        """What is left out, in words."""
+        for one in self.refusals:
+            yield f"{one.check.file}:{one.assertion.line}: {one.check.name} ({one.check.severity}): left out"
+            yield f"  {one.assertion.source}"
+            yield f"  {one.reason}"
+            if one.instead:
+                yield f"  {one.instead}"
+        for model, check in self.untried:
+            yield f"{model}: {check}: no counts were found that make it fail, so no test sets its alert off"
+
+
+def compile_monitors(
+    monitors: Sequence[Monitor], plan_of: Callable[[Monitor], Plan], options: Options = _DEFAULT
+) -> Output:
+    """Everything that Prometheus, Alertmanager and Grafana read; same monitors, same bytes.
+
+    Args:
+        monitors: of different models.
+        plan_of: what Prometheus is to record of one.
+        options: of the output.
+
+    Raises:
+        DataError: two monitors watch a model of the same name, a monitor has no checks, or a link cannot be filled in.
+        CheckError: a check cannot be understood.
+        MissingExtra: what writes the files is not installed.
+    """
+    for name, times in Counter(one.reference.model.name for one in monitors).items():
+        if times > 1:
+            raise DataError(
+                f"{times} monitors watch a model named {name!r}, whose series would mix. Rename all but one."
+            )
+    if any(not one.checks for one in monitors):
+        raise DataError("a monitor has no checks, so there is nothing to compile. Register one with @monitor.check().")
+    compiled = [Compiled(one, plan_of(one)) for one in monitors]
+    groups = {one.name: group(one, options.links) for one in compiled}
+    tests = rules_tests(compiled, RULES)
+    evaluated = min(interval(one.monitor.checks) for one in compiled)
+    scraped = stack.scraping(evaluated)
+    files = {
+        RULES: as_yaml({"groups": list(groups.values())}, about=_MADE),
+        "rules_test.yml": as_yaml(tests.document, about=f"{_MADE}\nRun: promtool test rules rules_test.yml"),
+        "alertmanager.yml": as_yaml(
+            alertmanager(compiled, options.webhook), about=_MADE if options.webhook else _RECEIVERS
+        ),
+        "prometheus.yml": as_yaml(stack.prometheus(options.targets, RULES, scraped), about=_MADE),
+        "compose.yml": as_yaml(stack.compose(RULES), about=f"{_MADE}\nRun: docker compose up"),
+        "grafana/provisioning/datasources/prometheus.yml": as_yaml(stack.datasources(), about=_MADE),
+        "grafana/provisioning/dashboards/wakeful.yml": as_yaml(stack.providers(), about=_MADE),
+    }
+    if options.kubernetes:
+        files["kubernetes.yml"] = as_yaml(*objects(groups, scraped), about=_MADE)
+    refusals = [refusal for one in compiled for refusal in one.plan.refusals]
+    return Output(files, refusals, tests.untried)

@@ -1,0 +1,256 @@
+"""Rules that promtool takes, that fire where a verdict fails, and that say what a person wants to know."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import wakeful
+from wakeful.compile.alerts import Links
+from wakeful.compile.files import Options, compile_monitors
+from wakeful.compile.plan import Plan, Refusal
+from wakeful.compile.rules import interval
+from wakeful.errors import DataError
+
+LINKS = Links("https://runbooks.example/{model}/{check}", "https://boards.example/{model}?team={owner}")
+
+
+@pytest.fixture(scope="module")
+def deployed(loans: wakeful.Monitor, plan: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("deploy")
+    compile_monitors([loans], plan, Options(LINKS, kubernetes=True)).write(folder)
+    return folder
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def alerts(folder: Path) -> list[dict[str, Any]]:
+    (group,) = load(folder / "rules.yml")["groups"]
+    return [rule for rule in group["rules"] if "alert" in rule]
+
+
+def test_promtool_takes_the_rules_and_every_test_of_theirs_passes(deployed: Path, promtool: Any):
+    assert "SUCCESS" in promtool("check", "rules", "rules.yml", cwd=deployed)
+    assert "SUCCESS" in promtool("test", "rules", "rules_test.yml", cwd=deployed)
+    names = [test["name"] for test in load(deployed / "rules_test.yml")["tests"]]
+    for check in "flagged_are_right", "inputs_are_whole", "fewer_are_missing_than_yesterday":
+        assert f"loans: {check} stays silent" in names
+        assert f"loans: {check} fails" in names
+
+
+def _never(rule: dict[str, Any]) -> None:
+    rule["expr"] += " > 1e9"
+
+
+def _always(rule: dict[str, Any]) -> None:
+    rule["expr"] = rule["expr"].partition("\nand")[0]
+
+
+def _other_owner(rule: dict[str, Any]) -> None:
+    rule["labels"]["owner"] = "somebody else"
+
+
+@pytest.mark.parametrize("fault", [_never, _always, _other_owner])
+@pytest.mark.parametrize("at", range(2))
+def test_the_tests_notice_an_alert_that_is_broken(deployed: Path, promtool: Any, tmp_path: Path, fault: Any, at: int):
+    rules = load(deployed / "rules.yml")
+    fault([rule for rule in rules["groups"][0]["rules"] if "alert" in rule][at])
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    tests = load(deployed / "rules_test.yml")
+    tests["tests"] = tests["tests"][2 * at : 2 * at + 2]
+    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+
+    assert "FAILED" in promtool("test", "rules", "rules_test.yml", cwd=tmp_path, code=1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WakefulNotScraped",
+        "WakefulCountsUnreadable",
+        "WakefulNoTraffic",
+        "WakefulOtherReference",
+        "WakefulLosesObservations",
+        "WakefulLosesOutcomes",
+        "WakefulLosesLog",
+        "WakefulFlushFails",
+        "WakefulWatchdog",
+    ],
+)
+def test_the_tests_notice_that_nobody_watches_the_monitor(deployed: Path, promtool: Any, tmp_path: Path, name: str):
+    rules, tests = load(deployed / "rules.yml"), load(deployed / "rules_test.yml")
+    kept = rules["groups"][0]["rules"]
+    rules["groups"][0]["rules"] = [rule for rule in kept if rule.get("alert") != name]
+    assert len(rules["groups"][0]["rules"]) == len(kept) - 1
+    tests["tests"] = [test for test in tests["tests"] if "ALERTS{alertstate" in test["promql_expr_test"][0]["expr"]]
+    for file, content in ("rules.yml", rules), ("rules_test.yml", tests):
+        (tmp_path / file).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    assert name in promtool("test", "rules", "rules_test.yml", cwd=tmp_path, code=1)
+
+
+def test_a_notification_says_what_is_feared_what_was_measured_and_where_it_comes_from(
+    deployed: Path, promtool: Any, tmp_path: Path
+):
+    tests = load(deployed / "rules_test.yml")
+    (case,) = [one for one in tests["tests"] if one["name"] == "loans: inputs_are_whole fails"]
+    case["alert_rule_test"] = [
+        {
+            "eval_time": case["promql_expr_test"][0]["eval_time"],
+            "alertname": "WakefulCheckFails",
+            "exp_alerts": [
+                {
+                    "exp_labels": {
+                        "model": "loans",
+                        "version": "1",
+                        "check": "inputs_are_whole",
+                        "assertion": "assert live.features.missing() <= 0.3",
+                        "at": "0",
+                        "column": "income",
+                        "severity": "ticket",
+                        "owner": "ml-team",
+                    },
+                    "exp_annotations": {
+                        "summary": "The model decides on broken data",
+                        "what": "assert live.features.missing() <= 0.3",
+                        "value": "1 (0.972–1.03, n=5000), limit 0.3, reference 0.2",
+                        "culprit": "income: assert live.features.missing() <= 0.3",
+                        "runbook_url": "https://runbooks.example/loans/inputs_are_whole",
+                        "dashboard_url": "https://boards.example/loans?team=ml-team",
+                    },
+                }
+            ],
+        }
+    ]
+    (tmp_path / "rules.yml").write_bytes((deployed / "rules.yml").read_bytes())
+    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(tests | {"tests": [case]}), encoding="utf-8")
+
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+
+
+def test_an_alert_outlives_one_failed_scrape(deployed: Path, promtool: Any, tmp_path: Path):
+    tests = load(deployed / "rules_test.yml")
+    verdict, estimate = (
+        f'wakeful:check:{name}{{model="loans",check="inputs_are_whole",at="0",column="income"}}'
+        for name in ("verdict", "estimate")
+    )
+    firing = 'count(ALERTS{check="inputs_are_whole",alertstate="firing"})'
+    expected = [("4m", 1), ("9m", 1), ("11m", None), ("13m", 1), ("15m", None)]
+    case = {
+        "interval": "1m",
+        # fails, is not judged for a while, fails again, passes
+        "input_series": [
+            {"series": verdict, "values": "2x5 _x6 2x2 0x9"},
+            {"series": estimate, "values": "0.5x5 _x6 0.5x2 0.1x9"},
+        ],
+        "promql_expr_test": [
+            {"expr": firing, "eval_time": at, "exp_samples": [{"labels": "{}", "value": value}] if value else []}
+            for at, value in expected
+        ],
+    }
+    (tmp_path / "rules.yml").write_bytes((deployed / "rules.yml").read_bytes())
+    text = yaml.safe_dump(tests | {"evaluation_interval": "1m", "tests": [case]})
+    (tmp_path / "rules_test.yml").write_text(text, encoding="utf-8")
+
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+
+
+def test_a_weekend_without_traffic_is_no_silence(deployed: Path, promtool: Any, tmp_path: Path):
+    tests = load(deployed / "rules_test.yml")
+    (rows,) = [
+        one["series"]
+        for test in tests["tests"]
+        if test["name"] == "loans: all is well"
+        for one in test["input_series"]
+        if one["series"].startswith("wakeful_rows_total")
+    ]
+    week = "{0}+10x120 {1}x48"  # Monday to Friday by the hour, then two days of nothing
+    values = " ".join(week.format(1200 * at, 1200 * (at + 1)) for at in range(2))
+    silent = 'count(ALERTS{alertname="WakefulNoTraffic",alertstate="firing"})'
+
+    def case(values: str, hour: int, firing: bool) -> dict[str, Any]:
+        expected = [{"labels": "{}", "value": 1}] if firing else []
+        return {
+            "interval": "30m",
+            "input_series": [{"series": rows, "values": values}],
+            "promql_expr_test": [{"expr": silent, "eval_time": f"{hour}h", "exp_samples": expected}],
+        }
+
+    by_half_hours = values.replace("+10x120", "+20x240").replace("x48", "x96")
+    always = "0+20x600 12000x60"
+    cases = [case(by_half_hours, 290 + at, False) for at in range(0, 40, 3)] + [case(always, 305, True)]
+    (tmp_path / "rules.yml").write_bytes((deployed / "rules.yml").read_bytes())
+    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(tests | {"tests": cases}), encoding="utf-8")
+
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+
+
+def test_same_monitor_same_bytes(loans: wakeful.Monitor, plan: Any):
+    first, again = (compile_monitors([loans], plan, Options(LINKS, kubernetes=True)) for _ in range(2))
+    assert first == again
+
+
+def test_what_cannot_be_expressed_is_told_with_its_place_and_gets_no_alert(loans: wakeful.Monitor, plan: Any):
+    def without(monitor: wakeful.Monitor) -> Plan:
+        known = plan(monitor)
+        check = monitor.checks[1]
+        (assertion,) = monitor.assertions(check)
+        refusal = Refusal(check, assertion, "PromQL has no quantiles of rows.", "Ask live.features.d1().")
+        checks = {name: some for name, some in known.checks.items() if name != check.name}
+        return known._replace(checks=checks, refusals=(refusal,))
+
+    output = compile_monitors([loans], without)
+    assert output.lacks
+    told = "\n".join(output.lines())
+    assert "inputs_are_whole (ticket): left out" in told
+    assert "conftest.py:" in told
+    assert "PromQL has no quantiles of rows." in told
+    assert "Ask live.features.d1()." in told
+    alerting = [rule["labels"] for rule in yaml.safe_load(output.files["rules.yml"])["groups"][0]["rules"]
+                if rule.get("alert") == "WakefulCheckFails"]  # fmt: skip
+    assert [one["severity"] for one in alerting] == ["page", "explain"]
+
+
+def test_a_refusal_of_what_only_explains_lacks_nothing(loans: wakeful.Monitor, plan: Any):
+    def without(monitor: wakeful.Monitor) -> Plan:
+        check = monitor.checks[2]
+        return plan(monitor)._replace(refusals=(Refusal(check, monitor.assertions(check)[0], "No.", ""),))
+
+    assert not compile_monitors([loans], without).lacks
+
+
+def test_two_models_of_one_name_would_mix(loans: wakeful.Monitor, plan: Any):
+    with pytest.raises(DataError, match="2 monitors watch a model named 'loans'"):
+        compile_monitors([loans, copy.copy(loans)], plan)
+
+
+def test_a_monitor_without_checks_has_nothing_to_compile(reference: wakeful.Reference, plan: Any):
+    with pytest.raises(DataError, match="no checks"):
+        compile_monitors([wakeful.Monitor(reference)], plan)
+
+
+@pytest.mark.parametrize("link", ["https://x/{chek}", "https://x/{", "https://x/{}"])
+def test_a_link_that_cannot_be_filled_in_is_refused(loans: wakeful.Monitor, plan: Any, link: str):
+    with pytest.raises(DataError, match=r"\{model\}, \{check\}"):
+        compile_monitors([loans], plan, Options(Links(link)))
+
+
+@pytest.mark.parametrize(
+    ("windows", "seconds"), [(["24h", "1h"], 60), (["20m"], 60), (["15m"], 30), (["1m"], 3), (["5s"], 1)]
+)
+def test_windows_are_looked_at_often_enough(reference: wakeful.Reference, windows: list[str], seconds: int):
+    monitor = wakeful.Monitor(reference)
+    for at, window in enumerate(windows):
+
+        def check(live: Any) -> None:
+            assert live.score.d1() <= 0.2
+
+        check.__name__ = f"check_{at}"
+        monitor.check(window=window)(check)
+    assert interval(monitor.checks) == seconds
