@@ -48,37 +48,45 @@ def plan() -> Callable[[wakeful.Monitor], Plan]:
     return plan_of
 
 
-_BINS = 'wakeful_bin_total{{model={model},segment=""{more}}}[{window}]{offset}'
-_OUTCOMES = 'wakeful_outcome_total{{model={model},segment="",cohort="holdout"{more}}}[{window}]{offset}'
+_COUNTERS = {"bin": "column, bin", "outcome": "bin, truth, flagged, cohort"}
 
 
 def plan_of(monitor: wakeful.Monitor) -> Plan:
-    """By hand: normal intervals in place of wakeful's, and assertions of the checks above only."""
+    """By hand: normal intervals in place of wakeful's, and assertions such as those above only."""
     model = quoted(monitor.reference.model.name)
-
-    def increase(series: str, by: str, window: str, more: str = "", offset: str = "") -> str:
-        return f"sum by ({by}) (increase({series.format(model=model, more=more, window=window, offset=offset)}))"
-
+    windows = {check.window for check in monitor.checks}
+    shared = tuple(
+        Recording(
+            f"wakeful:{name}:increase{window}",
+            f"sum by (model, version, {labels}) (increase(wakeful_{name}_total{{model={model}}}[{window}]))",
+            {},
+        )
+        for name, labels in _COUNTERS.items()
+        for window in sorted(windows)
+    )
     checks: dict[str, tuple[Recording, ...]] = {}
     for check in monitor.checks:
         (one,) = monitor.assertions(check)
-        by = "model,version,column" if "missing" in one.source else "model,version"
+
+        def summed(by: str, more: str, name: str = "bin", offset: str = "", window: str = check.window) -> str:
+            return f"sum by (model, version{by}) (wakeful:{name}:increase{window}{{model={model}{more}}}{offset})"
+
         if "missing" in one.source:
             names = next(leaves_of(one.comparison.left)).columns or ()
             columns = f",column={quoted(names[0])}" if len(names) == 1 else f',column=~"{"|".join(names)}"'
-            parts = increase(_BINS, by, check.window, columns + ',bin="(missing)"')
-            rows = increase(_BINS, by, check.window, columns)
+            missing = columns + ',bin="(missing)"'
+            parts, rows = summed(", column", missing), summed(", column", columns)
+            limit = "0.3"
+            if "ago" in one.source:
+                before = [summed(", column", more, offset=" offset 1d") for more in (missing, columns)]
+                limit = f"({' / '.join(before)} + 0.3)"
         else:
-            parts = increase(_OUTCOMES, by, check.window, ',truth="positive"')
-            rows = increase(_OUTCOMES, by, check.window, ',truth=~"positive|negative"')
-        limit = "0.6" if "precision" in one.source else "0.3"
-        if "ago" in one.source:
-            share = " / ".join(
-                increase(_BINS, by, check.window, columns + more, " offset 1d") for more in (',bin="(missing)"', "")
-            )
-            limit = f"{share} + 0.3"
+            held = ',cohort="holdout",truth'
+            parts = summed("", f'{held}="positive"', "outcome")
+            rows = summed("", f'{held}=~"positive|negative"', "outcome")
+            limit = "0.6"
         checks[check.name] = tuple(_recordings(check.name, one.source, parts, rows, limit))
-    return Plan(monitor.reference.model.name, (), checks, ())
+    return Plan(monitor.reference.model.name, shared, checks, ())
 
 
 def _recordings(check: str, source: str, parts: str, rows: str, limit: str) -> Iterator[Recording]:
@@ -89,8 +97,8 @@ def _recordings(check: str, source: str, parts: str, rows: str, limit: str) -> I
     yield Recording(ROWS, rows, labels)
     yield Recording(LOW, f"{ESTIMATE}{own} - {width}", labels)
     yield Recording(HIGH, f"{ESTIMATE}{own} + {width}", labels)
-    yield Recording(LIMIT, f"0 * {ESTIMATE}{own} + on (model, version) group_left () ({limit})" if "offset" in limit
-                    else f"0 * {ESTIMATE}{own} + {limit}", labels)  # fmt: skip
+    earlier = "on (model, version) group_left () " if "offset" in limit else ""
+    yield Recording(LIMIT, f"0 * {ESTIMATE}{own} + {earlier}{limit}", labels)
     yield Recording(REFERENCE, f"0 * {ESTIMATE}{own} + 0.2", labels)
     refuted = f"{HIGH}{own} < bool {LIMIT}{own}" if ">=" in source else f"{LOW}{own} > bool {LIMIT}{own}"
     yield Recording(VERDICT, f"2 * ({refuted})", labels)

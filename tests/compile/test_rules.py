@@ -39,9 +39,8 @@ def test_promtool_takes_the_rules_and_every_test_of_theirs_passes(deployed: Path
     assert "SUCCESS" in promtool("check", "rules", "rules.yml", cwd=deployed)
     assert "SUCCESS" in promtool("test", "rules", "rules_test.yml", cwd=deployed)
     names = [test["name"] for test in load(deployed / "rules_test.yml")["tests"]]
-    for check in "flagged_are_right", "inputs_are_whole", "fewer_are_missing_than_yesterday":
-        assert f"loans: {check} stays silent" in names
-        assert f"loans: {check} fails" in names
+    checks = ("flagged_are_right", "inputs_are_whole", "fewer_are_missing_than_yesterday")
+    assert names[:4] == ["loans: healthy traffic", *(f"loans: {check} fails" for check in checks)]
 
 
 def _never(rule: dict[str, Any]) -> None:
@@ -63,7 +62,7 @@ def test_the_tests_notice_an_alert_that_is_broken(deployed: Path, promtool: Any,
     fault([rule for rule in rules["groups"][0]["rules"] if "alert" in rule][at])
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
     tests = load(deployed / "rules_test.yml")
-    tests["tests"] = tests["tests"][2 * at : 2 * at + 2]
+    tests["tests"] = [tests["tests"][0], tests["tests"][1 + at]]
     (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
 
     assert "FAILED" in promtool("test", "rules", "rules_test.yml", cwd=tmp_path, code=1)
@@ -166,7 +165,7 @@ def test_a_weekend_without_traffic_is_no_silence(deployed: Path, promtool: Any, 
     (rows,) = [
         one["series"]
         for test in tests["tests"]
-        if test["name"] == "loans: all is well"
+        if test["name"] == "loans: the monitor does well"
         for one in test["input_series"]
         if one["series"].startswith("wakeful_rows_total")
     ]

@@ -63,7 +63,8 @@ def check_alert(model: str, check: Check, links: Links, bridged: str) -> dict[st
     of_check = {"model": model, "check": check.name}
     estimate, verdict = (f"last_over_time({selector(name, **of_check)}[{bridged}])" for name in (ESTIMATE, VERDICT))
     owner = owner_of(check)
-    labels = {"severity": check.severity, "owner": in_template(owner)}
+    names = {"model": in_template(model), "check": in_template(check.name)}
+    labels = names | {"severity": check.severity, "owner": in_template(owner)}
     annotations = {
         "summary": in_template(check.fear or check.name),
         "action": in_template(check.action),

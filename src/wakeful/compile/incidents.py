@@ -24,18 +24,16 @@ Move: TypeAlias = Callable[[Layout, Floats], None]
 
 
 class Incident(NamedTuple):
-    """An incident that begins when traffic has been healthy for a while.
+    """An incident after healthy traffic.
 
     Attributes:
-        before: counts of a window before it.
-        after: counts of a window, had it lasted for all of it.
-        lasts: seconds for which it has lasted.
-        failed: verdicts of the check that fail then.
+        before: counts of a window that ended before it.
+        now: counts of the window that is judged.
+        failed: verdicts of the check that fail.
     """
 
     before: Counts
-    after: Counts
-    lasts: float
+    now: Counts
     failed: list[Verdict]
 
 
@@ -58,18 +56,17 @@ def incident(monitor: Monitor, check: Check, asserted: Collection[int]) -> Incid
     """
     leaves = _leaves(monitor, check, asserted)
     window = duration(check.window)
-    lasts = min((window, *map(duration, agos(monitor.assertions(check)))))
+    share = min((window, *map(duration, agos(monitor.assertions(check))))) / window  # an earlier one is whole
     for scale in _SCALES:
         before = _scaled(monitor, scale)
         pasts = _pasts(monitor, check, before)
         for move in _moves(before.layout, leaves):
             after = Counts(before.layout, before.vector.copy())
             move(after.layout, after.table)
-            share = lasts / window
             now = Counts(before.layout, (1 - share) * before.vector + share * after.vector)
             failed = _failed(monitor, check, asserted, now, pasts)
             if failed:
-                return Incident(before, after, lasts, failed)
+                return Incident(before, now, failed)
     return None
 
 

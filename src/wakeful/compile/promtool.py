@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,9 +32,10 @@ from wakeful.verdicts import Verdict
 __all__ = ["Tests", "rules_tests"]
 
 _VERSION = "1"
-_STEP = 3600  # seconds between evaluations; windows that are summed up from hours need one at every hour
-_SAMPLES = 4  # of a window's counters at least: increase() of a straight line is exact with any number from two on
+_HOUR = 3600
+_SAMPLES = 4  # of an hour
 _ANY_SERIES = 10**9  # the budget of series is for services
+_INCREASE = re.compile(r"wakeful:([a-z_]+):increase(\d+[smhdw])")
 _METRIC = re.compile(r"\bwakeful[_:][A-Za-z0-9_:]+")
 
 
@@ -50,7 +52,10 @@ class Tests(NamedTuple):
 
 
 def rules_tests(monitors: Sequence[Compiled], rules: str) -> Tests:
-    """One clean case that stays silent and one that fires, per alert.
+    """A clean case in which every check stays silent, and one per alert in which it fires.
+
+    promtool looks at no more than 10,000 samples at a time, which days of counters are. So what is recorded of the
+    counters over a window is given, and all that is recorded of it, and alerted on, is tried.
 
     Args:
         monitors: that the rules were compiled from.
@@ -60,22 +65,19 @@ def rules_tests(monitors: Sequence[Compiled], rules: str) -> Tests:
     untried = []
     for one in monitors:
         traffic = _Traffic(one)
+        tests.append(_clean(one, traffic))
         for check in one.alerting:
-            asserted = one.asserted(check)
-            clean = healthy(one.monitor, check, asserted)
-            if clean is not None:
-                tests.append(_case(one, check, traffic, Incident(clean, clean, 0.0, []), "stays silent"))
-            broken = incident(one.monitor, check, asserted)
-            if broken is not None:
-                tests.append(_case(one, check, traffic, broken, "fails"))
-            else:
+            found = incident(one.monitor, check, one.asserted(check))
+            if found is None:
                 untried.append((one.name, check.name))
+            else:
+                tests.append(_broken(one, check, traffic, found))
         tests += _of_health(one)
-    return Tests({"rule_files": [rules], "evaluation_interval": f"{_STEP}s", "tests": tests}, untried)
+    return Tests({"rule_files": [rules], "evaluation_interval": f"{_HOUR}s", "tests": tests}, untried)
 
 
 class _Traffic:
-    """Counts as the series that an exporter would make of them."""
+    """Counts as the series that rules read of them."""
 
     def __init__(self, compiled: Compiled) -> None:
         self._compiled = compiled
@@ -85,23 +87,37 @@ class _Traffic:
             monitor.reference, Path(), version=_VERSION, series=_ANY_SERIES, by_segment=asked(comparisons)
         )
 
-    def series(self, check: Check, counts: Counts) -> Iterator[tuple[Sample, str]]:
-        """What a check's rules read of the counts of a window, and how PromQL writes it."""
-        leaves = list(_leaves(self._compiled.monitor, check))
-        columns = {name for leaf in leaves for name in leaf.columns or ()} | {None}
-        segments = {part.segment for leaf in leaves for part in leaf.parts} | {None}
-        names = self._names(check)
+    def series(self, check: Check, counts: Counts, columns: Collection[str]) -> dict[str, float]:
+        """What a check's rules read of the counts of a window, by how PromQL writes it.
+
+        Args:
+            check: whose rules.
+            counts: of a window.
+            columns: of which the series are wanted; those that belong to no column always are.
+        """
+        recorded = [(one[1], one[0]) for one in map(_INCREASE.fullmatch, self._names(check)) if one is not None]
+        segments = {part.segment for leaf in _leaves(self._compiled.monitor, check) for part in leaf.parts} | {None}
+        found: dict[str, float] = defaultdict(float)
+        for one in self._samples(counts):
+            wanted = one.labels.get("column") in {*columns, None} and one.labels.get("segment") in segments
+            if wanted and one.name in REFERENCE:
+                found[selector(one.name, **one.labels)] = one.value
+            for counter, name in recorded if wanted else ():
+                if one.name == f"wakeful_{counter}_total":
+                    kept = {label: value for label, value in one.labels.items() if label != "reference"}
+                    found[selector(name, **kept)] += one.value
+        return found
+
+    def _samples(self, counts: Counts) -> Iterator[Sample]:
         counters = np.concatenate([counts.vector, np.zeros(len(COUNTERS))])
         reading = Reading(_VERSION, counters, np.zeros((1, len(GAUGES))), 0.0)
         for metric in self._exporter.metrics([reading]):
-            for one in metric.samples:
-                if one.name in names and one.labels.get("column") in columns and one.labels.get("segment") in segments:
-                    yield one, selector(one.name, **one.labels)
+            yield from metric.samples
 
     def _names(self, check: Check) -> set[str]:
-        """Names of what a check's rules read, by way of other rules too."""
+        """Names of the series that a check's rules read, by way of other rules too."""
         plan = self._compiled.plan
-        shared = {one.record: one.expr for one in plan.shared}
+        shared = {one.record: one.expr for one in plan.shared if not _INCREASE.fullmatch(one.record)}
         names: set[str] = set()
         texts = [one.expr for one in plan.checks[check.name]]
         while texts:
@@ -111,48 +127,62 @@ class _Traffic:
         return names
 
 
+def _clean(compiled: Compiled, traffic: _Traffic) -> dict[str, Any]:
+    """Healthy traffic, now and as long ago as anybody asks: no check fails."""
+    monitor = compiled.monitor
+    series: dict[str, float] = {}
+    for check in compiled.alerting:
+        counts = healthy(monitor, check, compiled.asserted(check))
+        if counts is not None:
+            series |= traffic.series(check, counts, [column.name for column in monitor.reference.model.columns])
+    pasts = [int(duration(ago)) for check in monitor.checks for ago in agos(monitor.assertions(check))]
+    return _case(compiled, "healthy traffic", series, series, pasts, selector("ALERTS", **_firing(compiled)), [])
+
+
+def _broken(compiled: Compiled, check: Check, traffic: _Traffic, found: Incident) -> dict[str, Any]:
+    """What is fed is of the column that fails alone."""
+    failed = {one.judgement.column for one in found.failed}
+    leaves = list(_leaves(compiled.monitor, check))
+    columns = {name for leaf in leaves for name in leaf.columns or () if len(leaf.columns or ()) == 1 or name in failed}
+    before, now = (traffic.series(check, counts, columns) for counts in (found.before, found.now))
+    pasts = [int(duration(ago)) for ago in agos(compiled.monitor.assertions(check))]
+    firing = selector("ALERTS", **_firing(compiled), check=check.name)
+    alerts = [{"labels": _labels(compiled, check, one), "value": 1} for one in found.failed]
+    return _case(compiled, f"{check.name} fails", before, now, pasts, firing, alerts)
+
+
+def _firing(compiled: Compiled) -> dict[str, str]:
+    return {"alertname": CHECK_FAILS, "alertstate": "firing", "model": compiled.name}
+
+
+def _case(
+    compiled: Compiled,
+    what: str,
+    before: Mapping[str, float],
+    now: Mapping[str, float],
+    pasts: Sequence[int],
+    asked: str,
+    expected: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """A test at the end of as many hours as anybody looks back; samples stand at every moment that is asked of."""
+    end = math.ceil(max(pasts, default=0) / _HOUR) * _HOUR + _HOUR
+    spacing = math.gcd(_HOUR, *pasts)
+    earlier = end // spacing - 1
+    return {
+        "name": valid(f"{compiled.name}: {what}"),
+        "interval": f"{spacing}s",
+        "input_series": [
+            {"series": series, "values": f"{_number(before[series])}x{earlier} {_number(value)}"}
+            for series, value in now.items()
+        ],
+        "promql_expr_test": [{"expr": asked, "eval_time": f"{end}s", "exp_samples": expected}],
+    }
+
+
 def _leaves(monitor: Monitor, check: Check) -> Iterator[Leaf]:
     for one in monitor.assertions(check):
         for side in (one.comparison.left, one.comparison.right):
             yield from leaves_of(side)
-
-
-def _case(compiled: Compiled, check: Check, traffic: _Traffic, found: Incident, what: str) -> dict[str, Any]:
-    """A test: healthy counters, then those of an incident, and the alerts that fire at its end."""
-    window, lasts = int(duration(check.window)), int(found.lasts)
-    pasts = [int(duration(ago)) for ago in agos(compiled.monitor.assertions(check))]
-    spacing = _spacing(_STEP, window, *pasts)
-    end = math.ceil((window + max(pasts, default=0) + _STEP) / _STEP) * _STEP
-    first, then = (end - lasts) // spacing, lasts // spacing
-    pairs = zip(traffic.series(check, found.before), traffic.series(check, found.after), strict=True)
-    series = [
-        {"series": written, "values": f"{_number(one.value)}x{first + then}"}
-        if one.name in REFERENCE
-        else {"series": written, "values": _counter(one.value, after.value, window / spacing, first, then)}
-        for (one, written), (after, _) in pairs
-    ]
-    firing = selector("ALERTS", alertname=CHECK_FAILS, alertstate="firing", model=compiled.name, check=check.name)
-    alerts = [{"labels": _labels(compiled, check, one), "value": 1} for one in found.failed]
-    return {
-        "name": valid(f"{compiled.name}: {check.name} {what}"),
-        "interval": f"{spacing}s",
-        "input_series": series,
-        "promql_expr_test": [{"expr": firing, "eval_time": f"{end}s", "exp_samples": alerts}],
-    }
-
-
-def _spacing(*lengths: int) -> int:
-    """Seconds between samples: a part of every length, so that one lies at each end and some between."""
-    common = math.gcd(*lengths)
-    parts = next((one for one in range(_SAMPLES, common + 1) if common % one == 0), common)
-    return common // parts
-
-
-def _counter(before: float, after: float, per_window: float, first: int, then: int) -> str:
-    """Samples of a counter that grows by so much in a window, then by so much."""
-    slow, fast = before / per_window, after / per_window
-    calm = f"0+{_number(slow)}x{first}"
-    return f"{calm} {_number(slow * first + fast)}+{_number(fast)}x{then - 1}" if then else calm
 
 
 def _number(value: float) -> str:
@@ -161,10 +191,7 @@ def _number(value: float) -> str:
 
 def _labels(compiled: Compiled, check: Check, verdict: Verdict) -> str:
     part = verdict.judgement.part
-    labels = {
-        "alertname": CHECK_FAILS,
-        "alertstate": "firing",
-        "model": compiled.name,
+    labels = _firing(compiled) | {
         "version": _VERSION,
         "check": check.name,
         "assertion": verdict.assertion,
@@ -191,7 +218,7 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
         "WakefulLosesLog": selector("wakeful_log_lost_rows_total", **of_model),
         "WakefulFlushFails": selector("wakeful_flush_failures_total", **of_model),
     }
-    spacing, end = _STEP // _SAMPLES, 27 * _STEP
+    spacing, end = _HOUR // _SAMPLES, 27 * _HOUR
     samples = end // spacing
     steady, stopped = f"0+100x{samples}", f"0+100x{samples - 8} {100 * (samples - 8)}x7"
     well = {rows: steady, readable: f"1x{samples}", selector("wakeful_observations_seen_total", **of_model): steady}
@@ -208,7 +235,7 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
             "promql_expr_test": [{"expr": found, "eval_time": f"{end}s", "exp_samples": expected}],
         }
 
-    yield case("all is well", well, [])
+    yield case("the monitor does well", well, [])
     yield case("nothing is scraped", {}, ["WakefulNotScraped"])
     yield case("counts cannot be read", {readable: f"0x{samples}"}, ["WakefulCountsUnreadable"])
     yield case("nobody asks", well | {rows: stopped}, ["WakefulNoTraffic"])
