@@ -12,6 +12,7 @@ import wakeful
 from wakeful.compile.alertmanager import alertmanager
 from wakeful.compile.files import Options, compile_monitors
 from wakeful.compile.rules import Compiled
+from wakeful.compile.tracing import plan_of
 from wakeful.compile.yaml_files import as_yaml
 
 
@@ -21,9 +22,9 @@ def told_of(amtool: Any, configuration: Path, *labels: str) -> str:
 
 
 @pytest.fixture
-def configured(loans: wakeful.Monitor, plan: Any, tmp_path: Path) -> Path:
+def configured(loans: wakeful.Monitor, tmp_path: Path) -> Path:
     path = tmp_path / "alertmanager.yml"
-    path.write_text(as_yaml(alertmanager([Compiled(loans, plan(loans))])), encoding="utf-8")
+    path.write_text(as_yaml(alertmanager([Compiled(loans, plan_of(loans))])), encoding="utf-8")
     return path
 
 
@@ -42,9 +43,9 @@ def test_routes(configured: Path, amtool: Any, labels: list[str], receiver: str)
     assert told_of(amtool, configured, "model=loans", *labels) == receiver
 
 
-def test_amtool_takes_it_with_and_without_a_webhook(loans: wakeful.Monitor, plan: Any, tmp_path: Path, amtool: Any):
+def test_amtool_takes_it_with_and_without_a_webhook(loans: wakeful.Monitor, tmp_path: Path, amtool: Any):
     for webhook in "", "https://hooks.example/{owner}":
-        path = compile_monitors([loans], plan, Options(webhook=webhook)).write(tmp_path)[2]
+        path = compile_monitors([loans], Options(webhook=webhook)).write(tmp_path)[2]
         assert "SUCCESS" in amtool("check-config", path)
         text = path.read_text(encoding="utf-8")
         assert ("have nothing to notify yet" in text) == (not webhook)
@@ -52,7 +53,7 @@ def test_amtool_takes_it_with_and_without_a_webhook(loans: wakeful.Monitor, plan
     assert urls == [f"https://hooks.example/{name}" for name in ("anybody", "watchdog", "credit-risk", "ml-team")]
 
 
-def test_an_owner_may_be_called_nobody(reference: wakeful.Reference, plan: Any, tmp_path: Path, amtool: Any):
+def test_an_owner_may_be_called_nobody(reference: wakeful.Reference, tmp_path: Path, amtool: Any):
     monitor = wakeful.Monitor(reference)
 
     @monitor.check(page="nobody", ticket="watchdog")
@@ -60,7 +61,7 @@ def test_an_owner_may_be_called_nobody(reference: wakeful.Reference, plan: Any, 
         assert live.features.missing() <= 0.3
 
     path = tmp_path / "alertmanager.yml"
-    path.write_text(as_yaml(alertmanager([Compiled(monitor, plan(monitor))])), encoding="utf-8")
+    path.write_text(as_yaml(alertmanager([Compiled(monitor, plan_of(monitor))])), encoding="utf-8")
     amtool("check-config", path)
     assert told_of(amtool, path, "severity=page", "owner=nobody") == "nobody"
     assert told_of(amtool, path, "severity=explain") == "nobody_"

@@ -112,7 +112,7 @@ class Service:
 
 
 def test_lost_incomes_wake_their_team_and_a_campaign_wakes_nobody(
-    reference: wakeful.Reference, traffic: Any, plan: Any, stack: Any, webhook: tuple[str, list[Any]], tmp_path: Path
+    reference: wakeful.Reference, traffic: Any, stack: Any, webhook: tuple[str, list[Any]], tmp_path: Path
 ):
     monitor = wakeful.Monitor(reference)
 
@@ -135,7 +135,7 @@ def test_lost_incomes_wake_their_team_and_a_campaign_wakes_nobody(
     try:
         folder = tmp_path / "deploy"
         options = Options(webhook=f"{url}/{{owner}}", targets=(service.target,))
-        compile_monitors([monitor], plan, options).write(folder)
+        compile_monitors([monitor], options).write(folder)
         prometheus, alertmanager = stack(folder)
         prometheus.query('wakeful:check:verdict{check="incomes_are_known"} == 0')
         service.changes = {"income": lambda data: 3 * data["income"]}  # richer people: nothing is broken

@@ -12,7 +12,6 @@ import yaml
 import wakeful
 from wakeful.compile.alerts import Links
 from wakeful.compile.files import Options, compile_monitors
-from wakeful.compile.plan import Plan, Refusal
 from wakeful.compile.rules import interval
 from wakeful.errors import DataError
 
@@ -20,9 +19,9 @@ LINKS = Links("https://runbooks.example/{model}/{check}", "https://boards.exampl
 
 
 @pytest.fixture(scope="module")
-def deployed(loans: wakeful.Monitor, plan: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def deployed(loans: wakeful.Monitor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("deploy")
-    compile_monitors([loans], plan, Options(LINKS, kubernetes=True)).write(folder)
+    compile_monitors([loans], Options(LINKS, kubernetes=True)).write(folder)
     return folder
 
 
@@ -39,7 +38,7 @@ def test_promtool_takes_the_rules_and_every_test_of_theirs_passes(deployed: Path
     assert "SUCCESS" in promtool("check", "rules", "rules.yml", cwd=deployed)
     assert "SUCCESS" in promtool("test", "rules", "rules_test.yml", cwd=deployed)
     names = [test["name"] for test in load(deployed / "rules_test.yml")["tests"]]
-    checks = ("flagged_are_right", "inputs_are_whole", "fewer_are_missing_than_yesterday")
+    checks = ("answers_keep_their_shape", "inputs_are_whole", "fewer_are_missing_than_yesterday")
     assert names[:4] == ["loans: healthy traffic", *(f"loans: {check} fails" for check in checks)]
 
 
@@ -190,54 +189,61 @@ def test_a_weekend_without_traffic_is_no_silence(deployed: Path, promtool: Any, 
     promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
 
 
-def test_same_monitor_same_bytes(loans: wakeful.Monitor, plan: Any):
-    first, again = (compile_monitors([loans], plan, Options(LINKS, kubernetes=True)) for _ in range(2))
+def test_same_monitor_same_bytes(loans: wakeful.Monitor):
+    first, again = (compile_monitors([loans], Options(LINKS, kubernetes=True)) for _ in range(2))
     assert first == again
 
 
-def test_what_cannot_be_expressed_is_told_with_its_place_and_gets_no_alert(loans: wakeful.Monitor, plan: Any):
-    def without(monitor: wakeful.Monitor) -> Plan:
-        known = plan(monitor)
-        check = monitor.checks[1]
-        (assertion,) = monitor.assertions(check)
-        refusal = Refusal(check, assertion, "PromQL has no quantiles of rows.", "Ask live.features.d1().")
-        checks = {name: some for name, some in known.checks.items() if name != check.name}
-        return known._replace(checks=checks, refusals=(refusal,))
+def test_what_cannot_be_expressed_is_told_with_its_place_and_gets_no_alert(reference: wakeful.Reference):
+    monitor = wakeful.Monitor(reference)
 
-    output = compile_monitors([loans], without)
+    @monitor.check(ticket="ml-team")
+    def no_value_takes_over(live: Any) -> None:
+        assert live.features.spike() <= 0.1
+
+    @monitor.check(page="on-call")
+    def answers_arrive(live: Any) -> None:
+        assert live.score.missing() <= 0.1
+
+    output = compile_monitors([monitor])
     assert output.lacks
-    told = "\n".join(output.lines())
-    assert "inputs_are_whole (ticket): left out" in told
-    assert "conftest.py:" in told
-    assert "PromQL has no quantiles of rows." in told
-    assert "Ask live.features.d1()." in told
-    alerting = [rule["labels"] for rule in yaml.safe_load(output.files["rules.yml"])["groups"][0]["rules"]
-                if rule.get("alert") == "WakefulCheckFails"]  # fmt: skip
-    assert [one["severity"] for one in alerting] == ["page", "explain"]
+    line = no_value_takes_over.__code__.co_firstlineno + 2
+    told = list(output.lines())
+    source = "assert live.features.spike() <= 0.1"
+    assert told[0] == f"test_rules.py:{line}: left out of no_value_takes_over (ticket): {source}"
+    assert "fingerprints" in told[1]
+    assert told[2].startswith("  nearest: ")
+    rules = yaml.safe_load(output.files["rules.yml"])["groups"][0]["rules"]
+    alerts = [rule["labels"]["check"] for rule in rules if rule.get("alert") == "WakefulCheckFails"]
+    assert alerts == ["answers_arrive"]
 
 
-def test_a_refusal_of_what_only_explains_lacks_nothing(loans: wakeful.Monitor, plan: Any):
-    def without(monitor: wakeful.Monitor) -> Plan:
-        check = monitor.checks[2]
-        return plan(monitor)._replace(refusals=(Refusal(check, monitor.assertions(check)[0], "No.", ""),))
+def test_a_refusal_of_what_only_explains_lacks_nothing(reference: wakeful.Reference):
+    monitor = wakeful.Monitor(reference)
 
-    assert not compile_monitors([loans], without).lacks
+    @monitor.check()
+    def no_value_takes_over(live: Any) -> None:
+        assert live.features.spike() <= 0.1
+
+    output = compile_monitors([monitor])
+    assert output.refusals
+    assert not output.lacks
 
 
-def test_two_models_of_one_name_would_mix(loans: wakeful.Monitor, plan: Any):
+def test_two_models_of_one_name_would_mix(loans: wakeful.Monitor):
     with pytest.raises(DataError, match="2 monitors watch a model named 'loans'"):
-        compile_monitors([loans, copy.copy(loans)], plan)
+        compile_monitors([loans, copy.copy(loans)])
 
 
-def test_a_monitor_without_checks_has_nothing_to_compile(reference: wakeful.Reference, plan: Any):
+def test_a_monitor_without_checks_has_nothing_to_compile(reference: wakeful.Reference):
     with pytest.raises(DataError, match="no checks"):
-        compile_monitors([wakeful.Monitor(reference)], plan)
+        compile_monitors([wakeful.Monitor(reference)])
 
 
 @pytest.mark.parametrize("link", ["https://x/{chek}", "https://x/{", "https://x/{}"])
-def test_a_link_that_cannot_be_filled_in_is_refused(loans: wakeful.Monitor, plan: Any, link: str):
+def test_a_link_that_cannot_be_filled_in_is_refused(loans: wakeful.Monitor, link: str):
     with pytest.raises(DataError, match=r"\{model\}, \{check\}"):
-        compile_monitors([loans], plan, Options(Links(link)))
+        compile_monitors([loans], Options(Links(link)))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from wakeful.checks import Check
 from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, REFERENCE, ROWS, VERDICT
-from wakeful.compile.quoting import in_template, quoted, selector, valid
+from wakeful.compile.promql import quoted
+from wakeful.compile.quoting import in_template, selector, valid
 from wakeful.errors import DataError
 
 __all__ = ["CHECK_FAILS", "CULPRIT", "Links", "check_alert", "culprits", "owner_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +11,10 @@ from wakeful.compile import stack
 from wakeful.compile.alertmanager import alertmanager
 from wakeful.compile.alerts import Links
 from wakeful.compile.kubernetes import objects
-from wakeful.compile.plan import Plan, Refusal
+from wakeful.compile.plan import Refusal
 from wakeful.compile.promtool import rules_tests
 from wakeful.compile.rules import Compiled, group, interval
+from wakeful.compile.tracing import plan_of
 from wakeful.compile.yaml_files import as_yaml
 from wakeful.errors import DataError
 from wakeful.monitor import Monitor
@@ -77,24 +78,22 @@ class Output(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         """What is left out, in words."""
-        for one in self.refusals:
-            yield f"{one.check.file}:{one.assertion.line}: {one.check.name} ({one.check.severity}): left out"
-            yield f"  {one.assertion.source}"
-            yield f"  {one.reason}"
-            if one.instead:
-                yield f"  {one.instead}"
-        for model, check in self.untried:
-            yield f"{model}: {check}: no counts were found that make it fail, so no test sets its alert off"
+        told = dict.fromkeys((one.check, one.assertion.line, one.assertion.source, one.reason, one.instead)
+                             for one in self.refusals)  # fmt: skip
+        for check, line, source, reason, instead in told:
+            yield f"{check.file}:{line}: left out of {check.name} ({check.severity}): {source}"
+            yield f"  {reason}"
+            if instead:
+                yield f"  nearest: {instead}"
+        for model, name in self.untried:
+            yield f"{model}: {name}: no counts were found that make it fail, so no test sets its alert off"
 
 
-def compile_monitors(
-    monitors: Sequence[Monitor], plan_of: Callable[[Monitor], Plan], options: Options = _DEFAULT
-) -> Output:
+def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -> Output:
     """Everything that Prometheus, Alertmanager and Grafana read; same monitors, same bytes.
 
     Args:
         monitors: of different models.
-        plan_of: what Prometheus is to record of one.
         options: of the output.
 
     Raises:

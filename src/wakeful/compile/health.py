@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from wakeful.checks import Check
 from wakeful.compile.alerts import Links, owner_of
-from wakeful.compile.quoting import in_template, quoted, selector
+from wakeful.compile.promql import quoted
+from wakeful.compile.quoting import in_template, selector
 from wakeful.monitor import Monitor
 
 __all__ = ["BLIND", "WATCHDOG", "health_alerts", "losses_owner"]

@@ -17,7 +17,8 @@ from wakeful.checks import Check
 from wakeful.compile.alerts import CHECK_FAILS, owner_of
 from wakeful.compile.health import WATCHDOG
 from wakeful.compile.incidents import Incident, healthy, incident
-from wakeful.compile.quoting import quoted, selector, valid
+from wakeful.compile.promql import quoted
+from wakeful.compile.quoting import selector, valid
 from wakeful.compile.rules import Compiled
 from wakeful.counts import Counts
 from wakeful.expression import Leaf, leaves_of
@@ -32,8 +33,7 @@ from wakeful.verdicts import Verdict
 __all__ = ["Tests", "rules_tests"]
 
 _VERSION = "1"
-_HOUR = 3600
-_SAMPLES = 4  # of an hour
+_DAY = 86_400  # seconds between evaluations: promtool evaluates every rule from the start to the end of a test
 _ANY_SERIES = 10**9  # the budget of series is for services
 _INCREASE = re.compile(r"wakeful:([a-z_]+):increase(\d+[smhdw])")
 _METRIC = re.compile(r"\bwakeful[_:][A-Za-z0-9_:]+")
@@ -73,7 +73,7 @@ def rules_tests(monitors: Sequence[Compiled], rules: str) -> Tests:
             else:
                 tests.append(_broken(one, check, traffic, found))
         tests += _of_health(one)
-    return Tests({"rule_files": [rules], "evaluation_interval": f"{_HOUR}s", "tests": tests}, untried)
+    return Tests({"rule_files": [rules], "evaluation_interval": f"{_DAY}s", "tests": tests}, untried)
 
 
 class _Traffic:
@@ -164,10 +164,10 @@ def _case(
     asked: str,
     expected: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """A test at the end of as many hours as anybody looks back; samples stand at every moment that is asked of."""
-    end = math.ceil(max(pasts, default=0) / _HOUR) * _HOUR + _HOUR
-    spacing = math.gcd(_HOUR, *pasts)
-    earlier = end // spacing - 1
+    """A test at the end of as many days as anybody looks back; samples stand at every moment that is asked of."""
+    end = max(1, math.ceil(max(pasts, default=0) / _DAY)) * _DAY
+    spacing = math.gcd(_DAY, *pasts)
+    earlier = end // spacing - 1  # beside the first and the last
     return {
         "name": valid(f"{compiled.name}: {what}"),
         "interval": f"{spacing}s",
@@ -194,7 +194,7 @@ def _labels(compiled: Compiled, check: Check, verdict: Verdict) -> str:
     labels = _firing(compiled) | {
         "version": _VERSION,
         "check": check.name,
-        "assertion": verdict.assertion,
+        "assertion": verdict.assertion.removeprefix("assert "),
         "at": str(verdict.at),
         "column": verdict.judgement.column or "",
         "segment": part.segment or "",
@@ -218,7 +218,7 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
         "WakefulLosesLog": selector("wakeful_log_lost_rows_total", **of_model),
         "WakefulFlushFails": selector("wakeful_flush_failures_total", **of_model),
     }
-    spacing, end = _HOUR // _SAMPLES, 27 * _HOUR
+    spacing, end = 900, 2 * _DAY
     samples = end // spacing
     steady, stopped = f"0+100x{samples}", f"0+100x{samples - 8} {100 * (samples - 8)}x7"
     well = {rows: steady, readable: f"1x{samples}", selector("wakeful_observations_seen_total", **of_model): steady}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-__all__ = ["in_template", "matcher", "quoted", "selector", "slug", "valid"]
+from wakeful.compile.promql import quoted
+
+__all__ = ["in_template", "matcher", "selector", "slug", "valid"]
 
 
 def valid(text: str) -> str:
     """The text as UTF-8 can hold it, as the exporter tells it: half a surrogate pair becomes an escape."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def quoted(text: str) -> str:
-    """A string literal of PromQL, which reads what JSON escapes: quotes, backslashes and control characters."""
-    return json.dumps(valid(text), ensure_ascii=False)
 
 
 def selector(name: str, **labels: str) -> str:
