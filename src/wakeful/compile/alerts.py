@@ -123,7 +123,7 @@ def _value(bridged: str) -> str:
     ))  # fmt: skip
 
 
-# ``income: assert live.features.out_of_range() <= 0.01; rent [city=Köln]: …``, worst first.
+# ``income: live.features.out_of_range() <= 0.01; rent [city=Köln]: …``, worst first.
 _CULPRIT = "\n".join((
     f'{{{{ range $place, $one := query (printf "sort_desc(topk({_MOST_CULPRITS}, {CULPRIT}{{model=%q,version=%q}}))"',
     "  $labels.model $labels.version) }}{{ if $place }}; {{ end }}{{ $one.Labels.column -}}",

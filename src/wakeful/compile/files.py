@@ -19,7 +19,7 @@ from wakeful.compile.yaml_files import as_yaml
 from wakeful.errors import DataError
 from wakeful.monitor import Monitor
 
-__all__ = ["Options", "Output", "compile_monitors"]
+__all__ = ["Links", "Options", "Output", "compile_monitors"]
 
 RULES = "rules.yml"
 _MADE = "Written by wakeful compile; the next run writes it anew."
@@ -35,13 +35,13 @@ class Options(NamedTuple):
     Attributes:
         links: that alerts carry.
         webhook: where Alertmanager sends notifications; ``{owner}`` is filled in.
-        targets: host and port of the services that Prometheus is to scrape.
+        targets: host and port of the services that Prometheus is to scrape; port 8000 of this machine without any.
         kubernetes: whether objects of the Prometheus operator are wanted.
     """
 
     links: Links = Links()
     webhook: str = ""
-    targets: tuple[str, ...] = (stack.LOCAL_TARGET,)
+    targets: tuple[str, ...] = ()
     kubernetes: bool = False
 
 
@@ -113,13 +113,14 @@ def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -
     tests = rules_tests(compiled, RULES)
     evaluated = min(interval(one.monitor.checks) for one in compiled)
     scraped = stack.scraping(evaluated)
+    targets = options.targets or (stack.LOCAL_TARGET,)
     files = {
         RULES: as_yaml({"groups": list(groups.values())}, about=_MADE),
         "rules_test.yml": as_yaml(tests.document, about=f"{_MADE}\nRun: promtool test rules rules_test.yml"),
         "alertmanager.yml": as_yaml(
             alertmanager(compiled, options.webhook), about=_MADE if options.webhook else _RECEIVERS
         ),
-        "prometheus.yml": as_yaml(stack.prometheus(options.targets, RULES, scraped), about=_MADE),
+        "prometheus.yml": as_yaml(stack.prometheus(targets, RULES, scraped), about=_MADE),
         "compose.yml": as_yaml(stack.compose(RULES), about=f"{_MADE}\nRun: docker compose up"),
         "grafana/provisioning/datasources/prometheus.yml": as_yaml(stack.datasources(), about=_MADE),
         "grafana/provisioning/dashboards/wakeful.yml": as_yaml(stack.providers(), about=_MADE),

@@ -17,7 +17,7 @@ from wakeful.checks import Check
 from wakeful.compile.alerts import CHECK_FAILS, owner_of
 from wakeful.compile.health import WATCHDOG
 from wakeful.compile.incidents import Incident, healthy, incident
-from wakeful.compile.promql import quoted
+from wakeful.compile.promql import one_of, quoted
 from wakeful.compile.quoting import selector, valid
 from wakeful.compile.rules import Compiled
 from wakeful.counts import Counts
@@ -65,7 +65,7 @@ def rules_tests(monitors: Sequence[Compiled], rules: str) -> Tests:
     untried = []
     for one in monitors:
         traffic = _Traffic(one)
-        tests.append(_clean(one, traffic))
+        tests += [_clean(one, traffic, window) for window in dict.fromkeys(check.window for check in one.alerting)]
         for check in one.alerting:
             found = incident(one.monitor, check, one.asserted(check))
             if found is None:
@@ -127,16 +127,18 @@ class _Traffic:
         return names
 
 
-def _clean(compiled: Compiled, traffic: _Traffic) -> dict[str, Any]:
-    """Healthy traffic, now and as long ago as anybody asks: no check fails."""
+def _clean(compiled: Compiled, traffic: _Traffic, window: str) -> dict[str, Any]:
+    """Healthy traffic, now and as long ago as anybody asks: no check of that window fails."""
     monitor = compiled.monitor
+    checks = [check for check in compiled.alerting if check.window == window]
     series: dict[str, float] = {}
-    for check in compiled.alerting:
+    for check in checks:
         counts = healthy(monitor, check, compiled.asserted(check))
         if counts is not None:
             series |= traffic.series(check, counts, [column.name for column in monitor.reference.model.columns])
-    pasts = [int(duration(ago)) for check in monitor.checks for ago in agos(monitor.assertions(check))]
-    return _case(compiled, "healthy traffic", series, series, pasts, selector("ALERTS", **_firing(compiled)), [])
+    pasts = [int(duration(ago)) for check in checks for ago in agos(monitor.assertions(check))]
+    firing = f"{selector('ALERTS', **_firing(compiled))[:-1]},check=~{one_of(check.name for check in checks)}}}"
+    return _case(compiled, f"{window} of healthy traffic", series, series, pasts, firing, [])
 
 
 def _broken(compiled: Compiled, check: Check, traffic: _Traffic, found: Incident) -> dict[str, Any]:
