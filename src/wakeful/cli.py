@@ -460,7 +460,8 @@ def compile_(
     monitors: Annotated[list[Path], typer.Argument(metavar="MONITOR.py...", help="Monitor files, one per model.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
     runbook_url: Annotated[
-        str, typer.Option(metavar="URL", help="What to do; {model}, {check}, {owner} and {severity} are filled in.")
+        str,
+        typer.Option(metavar="URL", help="What to do; {model}, {check}, {owner}, {board} are filled in."),
     ] = "",
     dashboard_url: Annotated[str, typer.Option(metavar="URL", help="What it looks like; filled in likewise.")] = "",
     webhook: Annotated[

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 import wakeful
+from wakeful.compile.about import board_of
 from wakeful.compile.alerts import Links
 from wakeful.compile.files import Options, compile_monitors
 from wakeful.compile.rules import interval
 from wakeful.errors import DataError
 
-LINKS = Links("https://runbooks.example/{model}/{check}", "https://boards.example/{model}?team={owner}")
+LINKS = Links("https://runbooks.example/{model}/{check}", "https://boards.example/d/{board}?team={owner}")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_a_notification_says_what_is_feared_what_was_measured_and_where_it_comes
                         "value": "1 (0.998–1, n=5000), limit 0.3, reference 0",
                         "culprit": "income: live.features.missing() <= 0.3",
                         "runbook_url": "https://runbooks.example/loans/inputs_are_whole",
-                        "dashboard_url": "https://boards.example/loans?team=ml-team",
+                        "dashboard_url": f"https://boards.example/d/{board_of('loans')}?team=ml-team",
                     },
                 }
             ],
@@ -234,7 +235,7 @@ def test_a_refusal_of_what_only_explains_lacks_nothing(reference: wakeful.Refere
 
 
 def test_two_models_of_one_name_would_mix(loans: wakeful.Monitor):
-    with pytest.raises(DataError, match="2 monitors watch a model named 'loans'"):
+    with pytest.raises(DataError, match="2 monitors watch a model called 'loans'"):
         compile_monitors([loans, copy.copy(loans)])
 
 

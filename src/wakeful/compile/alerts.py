@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from wakeful.checks import Check
+from wakeful.compile.about import board_of, fear_of
 from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, REFERENCE, ROWS, VERDICT
 from wakeful.compile.promql import quoted
 from wakeful.compile.quoting import in_template, selector, valid
@@ -22,7 +23,9 @@ _ELEMENT = ("model", "version", "check", "at", "column", "segment", "value")  # 
 
 
 class Links(NamedTuple):
-    """Where an alert sends its reader; ``{model}``, ``{check}``, ``{owner}`` and ``{severity}`` are filled in.
+    """Where an alert sends its reader.
+
+    ``{model}``, ``{check}``, ``{owner}``, ``{severity}`` and ``{board}``, the model's dashboard, are filled in.
 
     Attributes:
         runbook: what to do about it.
@@ -32,8 +35,9 @@ class Links(NamedTuple):
     runbook: str = ""
     dashboard: str = ""
 
-    def annotations(self, **names: str) -> dict[str, str]:
+    def annotations(self, *, model: str, check: str, owner: str, severity: str) -> dict[str, str]:
         """Those that are given, for one alert."""
+        names = {"model": model, "check": check, "owner": owner, "severity": severity, "board": board_of(model)}
         links = {"runbook_url": self.runbook, "dashboard_url": self.dashboard}
         return {name: in_template(filled(link, **names)) for name, link in links.items() if link}
 
@@ -67,7 +71,7 @@ def check_alert(model: str, check: Check, links: Links, bridged: str) -> dict[st
     names = {"model": in_template(model), "check": in_template(check.name)}
     labels = names | {"severity": check.severity, "owner": in_template(owner)}
     annotations = {
-        "summary": in_template(check.fear or check.name),
+        "summary": in_template(fear_of(check)),
         "action": in_template(check.action),
         "what": "{{ $labels.assertion }}",
         "value": _value(bridged),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from wakeful.compile import stack
 from wakeful.compile.alertmanager import alertmanager
 from wakeful.compile.alerts import Links
+from wakeful.compile.grafana import dashboards
 from wakeful.compile.kubernetes import objects
 from wakeful.compile.plan import Refusal
 from wakeful.compile.promtool import rules_tests
@@ -97,18 +97,15 @@ def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -
         options: of the output.
 
     Raises:
-        DataError: two monitors watch a model of the same name, a monitor has no checks, or a link cannot be filled in.
+        DataError: there is no monitor, or two watch models of one name; a monitor has no checks; a link cannot be
+            filled in.
         CheckError: a check cannot be understood.
         MissingExtra: what writes the files is not installed.
     """
-    for name, times in Counter(one.reference.model.name for one in monitors).items():
-        if times > 1:
-            raise DataError(
-                f"{times} monitors watch a model named {name!r}, whose series would mix. Rename all but one."
-            )
     if any(not one.checks for one in monitors):
         raise DataError("a monitor has no checks, so there is nothing to compile. Register one with @monitor.check().")
     compiled = [Compiled(one, plan_of(one)) for one in monitors]
+    boards = dashboards(compiled)
     groups = {one.name: group(one, options.links) for one in compiled}
     tests = rules_tests(compiled, RULES)
     evaluated = min(interval(one.monitor.checks) for one in compiled)
@@ -125,6 +122,7 @@ def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -
         "grafana/provisioning/datasources/prometheus.yml": as_yaml(stack.datasources(), about=_MADE),
         "grafana/provisioning/dashboards/wakeful.yml": as_yaml(stack.providers(), about=_MADE),
     }
+    files |= {f"{stack.DASHBOARDS}/{name}": text for name, text in boards.items()}
     if options.kubernetes:
         files["kubernetes.yml"] = as_yaml(*objects(groups, scraped), about=_MADE)
     refusals = [refusal for one in compiled for refusal in one.plan.refusals]

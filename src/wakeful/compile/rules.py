@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from wakeful.budget import duration
 from wakeful.checks import Check
+from wakeful.compile.about import recordings
 from wakeful.compile.alerts import Links, check_alert, culprits
 from wakeful.compile.health import health_alerts
 from wakeful.compile.plan import VERDICT, Plan, Recording
@@ -60,7 +61,7 @@ def group(compiled: Compiled, links: Links) -> dict[str, Any]:
     monitor, plan = compiled.monitor, compiled.plan
     of_checks = [one for check in monitor.checks for one in plan.checks.get(check.name, ())]
     bridged = bridge(monitor.checks)
-    rules = [_recording(one) for one in (*plan.shared, *of_checks)]
+    rules = [_recording(one) for one in (*plan.shared, *of_checks, *recordings(monitor))]
     if compiled.alerting:
         rules.append(culprits(compiled.name, monitor.reference.model.score.name))
     rules += [check_alert(compiled.name, check, links, bridged) for check in compiled.alerting]
