@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ __all__ = ["Tests", "rules_tests"]
 
 _VERSION = "1"
 _DAY = 86_400  # seconds between evaluations: promtool evaluates every rule from the start to the end of a test
+_MOST_SERIES = 500  # of a test: promtool looks at no more than 10,000 samples in a rule, which reads them repeatedly
 _ANY_SERIES = 10**9  # the budget of series is for services
 _INCREASE = re.compile(r"wakeful:([a-z_]+):increase(\d+[smhdw])")
 _METRIC = re.compile(r"\bwakeful[_:][A-Za-z0-9_:]+")
@@ -54,8 +55,8 @@ class Tests(NamedTuple):
 def rules_tests(monitors: Sequence[Compiled], rules: str) -> Tests:
     """A clean case in which every check stays silent, and one per alert in which it fires.
 
-    promtool looks at no more than 10,000 samples at a time, which days of counters are. So what is recorded of the
-    counters over a window is given, and all that is recorded of it, and alerted on, is tried.
+    promtool looks at no more than 10,000 samples in a rule, and days of counters are more. So what is recorded of
+    the counters over a window is given, and all that is recorded of it, and alerted on, is tried.
 
     Args:
         monitors: that the rules were compiled from.
@@ -65,7 +66,8 @@ def rules_tests(monitors: Sequence[Compiled], rules: str) -> Tests:
     untried = []
     for one in monitors:
         traffic = _Traffic(one)
-        tests += [_clean(one, traffic, window) for window in dict.fromkeys(check.window for check in one.alerting)]
+        for window in dict.fromkeys(check.window for check in one.alerting):
+            tests += _clean(one, traffic, window)
         for check in one.alerting:
             found = incident(one.monitor, check, one.asserted(check))
             if found is None:
@@ -87,25 +89,23 @@ class _Traffic:
             monitor.reference, Path(), version=_VERSION, series=_ANY_SERIES, by_segment=asked(comparisons)
         )
 
-    def series(self, check: Check, counts: Counts, columns: Collection[str]) -> dict[str, float]:
-        """What a check's rules read of the counts of a window, by how PromQL writes it.
-
-        Args:
-            check: whose rules.
-            counts: of a window.
-            columns: of which the series are wanted; those that belong to no column always are.
-        """
-        recorded = [(one[1], one[0]) for one in map(_INCREASE.fullmatch, self._names(check)) if one is not None]
-        segments = {part.segment for leaf in _leaves(self._compiled.monitor, check) for part in leaf.parts} | {None}
-        found: dict[str, float] = defaultdict(float)
+    def series(self, check: Check, counts: Counts) -> dict[str | None, dict[str, float]]:
+        """What a check's rules read of the counts of a window, by column, then by how PromQL writes it."""
+        recorded = [(one[1], one[0]) for one in map(_INCREASE.fullmatch, sorted(self._names(check))) if one is not None]
+        leaves = list(_leaves(self._compiled.monitor, check))
+        columns = {name for leaf in leaves for name in leaf.columns or ()} | {None}
+        segments = {part.segment for leaf in leaves for part in leaf.parts} | {None}
+        found: dict[str | None, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for one in self._samples(counts):
-            wanted = one.labels.get("column") in {*columns, None} and one.labels.get("segment") in segments
-            if wanted and one.name in REFERENCE:
-                found[selector(one.name, **one.labels)] = one.value
-            for counter, name in recorded if wanted else ():
+            column = one.labels.get("column")
+            if column not in columns or one.labels.get("segment") not in segments:
+                continue
+            if one.name in REFERENCE:
+                found[column][selector(one.name, **one.labels)] = one.value
+            for counter, name in recorded:
                 if one.name == f"wakeful_{counter}_total":
                     kept = {label: value for label, value in one.labels.items() if label != "reference"}
-                    found[selector(name, **kept)] += one.value
+                    found[column][selector(name, **kept)] += one.value
         return found
 
     def _samples(self, counts: Counts) -> Iterator[Sample]:
@@ -127,26 +127,46 @@ class _Traffic:
         return names
 
 
-def _clean(compiled: Compiled, traffic: _Traffic, window: str) -> dict[str, Any]:
-    """Healthy traffic, now and as long ago as anybody asks: no check of that window fails."""
+def _clean(compiled: Compiled, traffic: _Traffic, window: str) -> Iterator[dict[str, Any]]:
+    """Healthy traffic, now and as long ago as anybody asks: no check of that window fails. Some columns at a time."""
     monitor = compiled.monitor
     checks = [check for check in compiled.alerting if check.window == window]
-    series: dict[str, float] = {}
+    series: dict[str | None, dict[str, float]] = defaultdict(dict)
     for check in checks:
         counts = healthy(monitor, check, compiled.asserted(check))
-        if counts is not None:
-            series |= traffic.series(check, counts, [column.name for column in monitor.reference.model.columns])
+        for column, some in traffic.series(check, counts).items() if counts is not None else ():
+            series[column] |= some
     pasts = [int(duration(ago)) for check in checks for ago in agos(monitor.assertions(check))]
     firing = f"{selector('ALERTS', **_firing(compiled))[:-1]},check=~{one_of(check.name for check in checks)}}}"
-    return _case(compiled, f"{window} of healthy traffic", series, series, pasts, firing, [])
+    common = series.pop(None, {})
+    for columns in _portions({column: len(some) for column, some in series.items()}):
+        fed = common | {one: value for column in columns for one, value in series[column].items()}
+        yield _case(compiled, f"{window} of healthy traffic", fed, fed, pasts, firing, [])
+
+
+def _portions(sizes: Mapping[str | None, int]) -> list[list[str | None]]:
+    """Columns whose series promtool bears together; one portion at least."""
+    portions: list[list[str | None]] = [[]]
+    size = 0
+    for column, more in sizes.items():
+        if portions[-1] and size + more > _MOST_SERIES:
+            portions.append([])
+            size = 0
+        portions[-1].append(column)
+        size += more
+    return portions
 
 
 def _broken(compiled: Compiled, check: Check, traffic: _Traffic, found: Incident) -> dict[str, Any]:
     """What is fed is of the column that fails alone."""
     failed = {one.judgement.column for one in found.failed}
     leaves = list(_leaves(compiled.monitor, check))
-    columns = {name for leaf in leaves for name in leaf.columns or () if len(leaf.columns or ()) == 1 or name in failed}
-    before, now = (traffic.series(check, counts, columns) for counts in (found.before, found.now))
+    single = {name for leaf in leaves for name in leaf.columns or () if len(leaf.columns or ()) == 1}
+    fed = {None, *failed, *single}
+    before, now = (
+        {one: value for column, some in series.items() if column in fed for one, value in some.items()}
+        for series in (traffic.series(check, counts) for counts in (found.before, found.now))
+    )
     pasts = [int(duration(ago)) for ago in agos(compiled.monitor.assertions(check))]
     firing = selector("ALERTS", **_firing(compiled), check=check.name)
     alerts = [{"labels": _labels(compiled, check, one), "value": 1} for one in found.failed]
