@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import wakeful
@@ -40,6 +41,7 @@ HOSTILE = [
 ]
 texts = st.one_of(st.sampled_from(HOSTILE), st.text(min_size=1, max_size=12), st.sampled_from(HOSTILE).map(" ".join))
 NUMBERS = itertools.count()
+QUICK = (Phase.explicit, Phase.generate)  # every example runs programs, so a failure is shown as it was found
 
 MONITOR = """
 import wakeful
@@ -70,7 +72,9 @@ def made(folder: Path, model: str, column: str, owner: str, fear: str, action: s
     return module.make(reference)  # type: ignore[no-any-return]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25, phases=QUICK, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(texts, texts, texts, texts, texts)
 @example(*HOSTILE[:5])
 @example(*HOSTILE[5:10])
@@ -87,6 +91,7 @@ def test_names_arrive_in_alerts_as_they_are(
     output = compile_monitors([monitor], options)
     output.write(folder)
     assert not output.untried
+    assert all(json.loads(text) for name, text in output.files.items() if name.endswith(".json"))
     promtool("check", "rules", "rules.yml", cwd=folder)
     amtool("check-config", folder / "alertmanager.yml")
 
@@ -122,7 +127,7 @@ def test_names_arrive_in_alerts_as_they_are(
     promtool("test", "rules", "rules_test.yml", cwd=folder)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, phases=QUICK, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts, min_size=1, max_size=3, unique_by=valid))
 def test_routes_find_their_owners_whatever_they_are_called(amtool: Any, tmp_path: Path, owners: list[str]):
     routes = [{"receiver": f"receiver {at}", "matchers": [matcher("owner", one)]} for at, one in enumerate(owners)]

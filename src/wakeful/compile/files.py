@@ -13,6 +13,7 @@ from wakeful.compile.grafana import dashboards
 from wakeful.compile.kubernetes import objects
 from wakeful.compile.plan import Refusal
 from wakeful.compile.promtool import rules_tests
+from wakeful.compile.quoting import valid
 from wakeful.compile.rules import Compiled, group, interval
 from wakeful.compile.tracing import plan_of
 from wakeful.compile.yaml_files import as_yaml
@@ -122,7 +123,7 @@ def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -
         "grafana/provisioning/datasources/prometheus.yml": as_yaml(stack.datasources(), about=_MADE),
         "grafana/provisioning/dashboards/wakeful.yml": as_yaml(stack.providers(), about=_MADE),
     }
-    files |= {f"{stack.DASHBOARDS}/{name}": text for name, text in boards.items()}
+    files |= {f"{stack.DASHBOARDS}/{name}": valid(text) for name, text in boards.items()}
     if options.kubernetes:
         files["kubernetes.yml"] = as_yaml(*objects(groups, scraped), about=_MADE)
     refusals = [refusal for one in compiled for refusal in one.plan.refusals]
