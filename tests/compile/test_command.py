@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -41,12 +42,14 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, ["compile", *map(str, arguments)])
 
 
-def test_several_models_go_into_one_folder(tmp_path: Path):
+def test_several_models_go_into_one_folder(tmp_path: Path, promtool: Any):
     done = run(monitor(tmp_path, "loans"), monitor(tmp_path, "homes"), "--out", tmp_path / "deploy")
     assert done.exit_code == 0, done.output
     rules = (tmp_path / "deploy" / "rules.yml").read_text(encoding="utf-8")
     assert 'name: "wakeful loans"' in rules
     assert 'name: "wakeful homes"' in rules
+    promtool("check", "rules", tmp_path / "deploy" / "rules.yml")
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path / "deploy")
     assert (tmp_path / "deploy" / "grafana" / "dashboards" / "homes.json").is_file()
     assert not (tmp_path / "deploy" / "kubernetes.yml").exists()
     assert "monitor_loans.py:14: left out of no_value_takes_over (explain)" in done.output

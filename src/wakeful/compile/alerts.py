@@ -102,7 +102,8 @@ def culprits(model: str, score: str) -> dict[str, Any]:
 
     features = beyond('column!=""', f"column!={quoted(score)}")
     answers = beyond(f"column={quoted(score)}")
-    return {"record": CULPRIT, "expr": f"{features}\nor ({answers}\n  unless on (model, version) {features})"}
+    expr = f"{features}\nor ({answers}\n  unless on (model, version) {features})"
+    return {"record": CULPRIT, "expr": expr, "labels": {"model": valid(model)}}
 
 
 def _value(bridged: str) -> str:
