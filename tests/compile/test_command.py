@@ -61,6 +61,13 @@ def test_what_alarms_and_is_left_out_is_an_exit_code(tmp_path: Path):
     assert (tmp_path / "deploy" / "rules.yml").is_file()
 
 
+def test_a_line_number_is_no_emoji(tmp_path: Path):
+    path = monitor(tmp_path, "loans")
+    path.write_text("\n" * 86 + path.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run(path, "--out", tmp_path / "deploy")
+    assert "monitor_loans.py:100: left out" in done.output
+
+
 def test_services_links_and_receivers_are_said(tmp_path: Path):
     options = ["--target", "a:1", "--target", "b:2", "--webhook", "https://hooks.example/{owner}", "--kubernetes"]
     links = ["--runbook-url", "https://x/{check}", "--dashboard-url", "https://y/{board}"]
