@@ -36,7 +36,7 @@ bench: .venv/ready
 	@touch $@
 
 # What the tests run against, where this may install it; elsewhere they say what they lack. No service is started.
-COMPONENTS = postgresql prometheus prometheus-pushgateway
+COMPONENTS = postgresql prometheus prometheus-alertmanager prometheus-pushgateway
 NO_SERVICES = /usr/sbin/policy-rc.d
 
 .venv/components: .venv/ready

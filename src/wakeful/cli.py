@@ -455,6 +455,40 @@ def backfill(
         print(line)
 
 
+@app.command("compile")
+def compile_(
+    monitors: Annotated[list[Path], typer.Argument(metavar="MONITOR.py...", help="Monitor files, one per model.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    runbook_url: Annotated[
+        str,
+        typer.Option(metavar="URL", help="What to do; {model}, {check}, {owner}, {board} are filled in."),
+    ] = "",
+    dashboard_url: Annotated[str, typer.Option(metavar="URL", help="What it looks like; filled in likewise.")] = "",
+    webhook: Annotated[
+        str, typer.Option(metavar="URL", help="Where Alertmanager sends notifications; {owner} is filled in.")
+    ] = "",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="A service that Prometheus is to scrape; repeatable."),
+    ] = None,
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="Write objects of the Prometheus operator, too.")
+    ] = False,
+) -> None:
+    """Write what Prometheus, Alertmanager and Grafana read. Exit code 1: a part of what alarms cannot be written."""
+    from wakeful.compile.files import Links, Options, compile_monitors
+    from wakeful.loading import load_monitor
+
+    links = Links(runbook_url, dashboard_url)
+    options = Options(links, webhook, tuple(target or ()), kubernetes)
+    output = compile_monitors([load_monitor(one) for one in monitors], options)
+    for path in output.write(out):
+        print(f"wrote {path}")
+    for line in output.lines():
+        print(line)  # rich would take the line number in ``file.py:100:`` for an emoji
+    raise typer.Exit(FAILED if output.lacks else PASSED)
+
+
 log_app = typer.Typer(help="The log that a service writes.", no_args_is_help=True)
 app.add_typer(log_app, name="log")
 

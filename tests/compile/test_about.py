@@ -36,7 +36,7 @@ def test_a_real_prometheus_records_them_as_they_are(reference: wakeful.Reference
                  "window": "24h", "fear": fear}),
         (CHECK, {"model": "loans", "check": "inputs_look_as_in_training", "severity": "explain", "window": "24h",
                  "fear": "Not so: inputs look as in training"}),
-        (WORST, {}),
+        (WORST, {"model": "loans"}),
     ]  # fmt: skip
     rules = [one._asdict() for one in found]
     (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "about", "rules": rules}]}))

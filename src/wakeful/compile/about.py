@@ -27,7 +27,7 @@ def recordings(monitor: Monitor) -> tuple[Recording, ...]:
     about = {"model": model.name, "task": model.task, "board": board_of(model.name)}
     worst = f"max by (model, version, check) ({VERDICT}{{model={quoted(model.name)}}})"
     words = (_of_check(model.name, check) for check in monitor.checks)
-    return (Recording(MODEL, _ALWAYS, about), *words, Recording(WORST, worst, {}))
+    return (Recording(MODEL, _ALWAYS, about), *words, Recording(WORST, worst, {"model": model.name}))
 
 
 def _of_check(model: str, check: Check) -> Recording:

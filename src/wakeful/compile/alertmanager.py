@@ -1,0 +1,90 @@
+"""Whom Alertmanager tells: routes by owner and severity; explanations are told to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wakeful.compile.alerts import CHECK_FAILS, filled, owner_of
+from wakeful.compile.health import BLIND, WATCHDOG, losses_owner
+from wakeful.compile.quoting import matcher, valid
+from wakeful.compile.rules import Compiled
+
+__all__ = ["alertmanager"]
+
+_REPEATED = {"page": "4h", "ticket": "7d"}  # how often somebody is told again of what still fires
+_BEAT = "5m"  # how often the watchdog is heard
+
+
+def alertmanager(monitors: Sequence[Compiled], webhook: str = "") -> dict[str, Any]:
+    """The configuration of Alertmanager.
+
+    Args:
+        monitors: whose alerts it is to route.
+        webhook: where notifications go; ``{owner}`` is filled in. Without it, receivers are left to be filled.
+    """
+    told = sorted({one for compiled in monitors for one in _told(compiled)})
+    owners = sorted({owner for owner, _ in told})
+    nobody, watchdog, rest = (_unlike(owners, name) for name in ("nobody", "watchdog", "anybody"))
+    routes: list[dict[str, Any]] = [
+        {"receiver": nobody, "matchers": [matcher("severity", "explain")]},
+        {
+            "receiver": watchdog,
+            "matchers": [matcher("alertname", WATCHDOG)],
+            "group_by": ["model"],
+            "group_interval": _BEAT,
+            "repeat_interval": _BEAT,
+        },
+    ]
+    for owner, severity in told:
+        matchers = [matcher("owner", owner), matcher("severity", severity)]
+        routes.append({"receiver": owner, "matchers": matchers, "repeat_interval": _REPEATED[severity]})
+    return {
+        "route": {
+            "receiver": rest,
+            "group_by": ["model", "check"],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "routes": routes,
+        },
+        "inhibit_rules": _inhibitions(),
+        "receivers": [
+            {"name": nobody},
+            *(_receiver(name, webhook) for name in (rest, watchdog, *owners)),
+        ],
+    }
+
+
+def _told(compiled: Compiled) -> set[tuple[str, str]]:
+    """Who is told, and how gravely: by the checks, and of tickets about what the monitor itself has lost."""
+    alarming = [check for check in compiled.monitor.checks if check.severity != "explain"]
+    found = {(owner_of(check), str(check.severity)) for check in alarming}
+    found |= {(losses_owner(compiled.monitor), "ticket")} - {("", "ticket")}
+    return {(valid(owner), severity) for owner, severity in found}
+
+
+def _unlike(owners: Sequence[str], name: str) -> str:
+    """A name of our own that is no owner's."""
+    while name in owners:
+        name += "_"
+    return name
+
+
+def _inhibitions() -> list[dict[str, Any]]:
+    blind, fails = f'alertname=~"{"|".join(BLIND)}"', matcher("alertname", CHECK_FAILS)
+    return [
+        # a model that is broken enough to wake somebody needs no tickets as well
+        {
+            "source_matchers": [fails, matcher("severity", "page")],
+            "target_matchers": [matcher("severity", "ticket")],
+            "equal": ["model"],
+        },
+        # what cannot be seen cannot be judged
+        {"source_matchers": [blind], "target_matchers": [fails], "equal": ["model"]},
+    ]
+
+
+def _receiver(name: str, webhook: str) -> dict[str, Any]:
+    if not webhook:
+        return {"name": name}
+    return {"name": name, "webhook_configs": [{"url": filled(webhook, owner=name), "send_resolved": True}]}

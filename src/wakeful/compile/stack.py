@@ -1,0 +1,115 @@
+"""Prometheus, Alertmanager and Grafana, set up with what was compiled: configurations and a Compose file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = [
+    "DASHBOARDS",
+    "LOCAL_TARGET",
+    "compose",
+    "datasources",
+    "prometheus",
+    "providers",
+    "scraping",
+]
+
+LOCAL_TARGET = "host.docker.internal:8000"  # a service on the machine that runs the containers
+_ALERTMANAGER = "alertmanager:9093"
+DASHBOARDS = "grafana/dashboards"  # folder of the JSON files
+_SCRAPED = 15  # seconds
+
+# Pinned, so that what came up yesterday comes up tomorrow.
+_IMAGES = {
+    "prometheus": "prom/prometheus:v3.5.0",
+    "alertmanager": "prom/alertmanager:v0.28.1",
+    "grafana": "grafana/grafana:12.0.2",
+}
+
+
+def scraping(evaluated: int) -> str:
+    """How often services are scraped: at least as often as rules are evaluated."""
+    return f"{min(_SCRAPED, evaluated)}s"
+
+
+def prometheus(targets: Sequence[str], rules: str, scraped: str) -> dict[str, Any]:
+    """The configuration of Prometheus.
+
+    Args:
+        targets: host and port of every service.
+        rules: name of the file with the rules.
+        scraped: how often.
+    """
+    return {
+        "global": {"scrape_interval": scraped, "evaluation_interval": "1m"},
+        "rule_files": [rules],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [_ALERTMANAGER]}]}]},
+        "scrape_configs": [{"job_name": "wakeful", "static_configs": [{"targets": list(targets)}]}],
+    }
+
+
+def datasources() -> dict[str, Any]:
+    """Where Grafana asks."""
+    source = {
+        "name": "Prometheus",
+        "uid": "prometheus",
+        "type": "prometheus",
+        "access": "proxy",
+        "url": "http://prometheus:9090",
+        "isDefault": True,
+    }
+    return {"apiVersion": 1, "datasources": [source]}
+
+
+def providers() -> dict[str, Any]:
+    """Where Grafana finds its dashboards."""
+    provider = {"name": "wakeful", "folder": "wakeful", "type": "file", "options": {"path": "/dashboards"}}
+    return {"apiVersion": 1, "providers": [provider]}
+
+
+def compose(rules: str) -> dict[str, Any]:
+    """The Compose file; everything is on this machine's loopback, and Grafana lets everybody read."""
+    return {
+        "services": {
+            "prometheus": {
+                "image": _IMAGES["prometheus"],
+                "command": [
+                    "--config.file=/etc/prometheus/prometheus.yml",
+                    "--storage.tsdb.path=/prometheus",
+                    "--storage.tsdb.retention.time=400d",
+                ],
+                "ports": ["127.0.0.1:9090:9090"],
+                "extra_hosts": ["host.docker.internal:host-gateway"],
+                "volumes": [
+                    "./prometheus.yml:/etc/prometheus/prometheus.yml:ro",
+                    f"./{rules}:/etc/prometheus/{rules}:ro",
+                    "prometheus:/prometheus",
+                ],
+                "restart": "unless-stopped",
+            },
+            "alertmanager": {
+                "image": _IMAGES["alertmanager"],
+                "command": ["--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager"],
+                "ports": ["127.0.0.1:9093:9093"],
+                "extra_hosts": ["host.docker.internal:host-gateway"],
+                "volumes": [
+                    "./alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro",
+                    "alertmanager:/alertmanager",
+                ],
+                "restart": "unless-stopped",
+            },
+            "grafana": {
+                "image": _IMAGES["grafana"],
+                "environment": {"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_ANALYTICS_REPORTING_ENABLED": "false"},
+                "ports": ["127.0.0.1:3000:3000"],
+                "volumes": [
+                    "./grafana/provisioning:/etc/grafana/provisioning:ro",
+                    f"./{DASHBOARDS}:/dashboards:ro",
+                    "grafana:/var/lib/grafana",
+                ],
+                "restart": "unless-stopped",
+            },
+        },
+        "volumes": {"prometheus": {}, "alertmanager": {}, "grafana": {}},
+    }

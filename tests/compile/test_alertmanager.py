@@ -1,0 +1,67 @@
+"""Who is told of what: asked of Alertmanager's own tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import wakeful
+from wakeful.compile.alertmanager import alertmanager
+from wakeful.compile.files import Options, compile_monitors
+from wakeful.compile.rules import Compiled
+from wakeful.compile.tracing import plan_of
+from wakeful.compile.yaml_files import as_yaml
+
+
+def told_of(amtool: Any, configuration: Path, *labels: str) -> str:
+    """The receiver of an alert with these labels."""
+    return str(amtool("config", "routes", "test", f"--config.file={configuration}", *labels)).splitlines()[-1]
+
+
+@pytest.fixture
+def configured(loans: wakeful.Monitor, tmp_path: Path) -> Path:
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(as_yaml(alertmanager([Compiled(loans, plan_of(loans))])), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (["severity=page", "owner=credit-risk"], "credit-risk"),
+        (["severity=ticket", "owner=ml-team"], "ml-team"),
+        (["severity=explain"], "nobody"),
+        (["severity=explain", "owner=credit-risk"], "nobody"),
+        (["alertname=WakefulWatchdog", "severity=watchdog"], "watchdog"),
+        (["severity=ticket"], "anybody"),
+    ],
+)
+def test_routes(configured: Path, amtool: Any, labels: list[str], receiver: str):
+    assert told_of(amtool, configured, "model=loans", *labels) == receiver
+
+
+def test_amtool_takes_it_with_and_without_a_webhook(loans: wakeful.Monitor, tmp_path: Path, amtool: Any):
+    for webhook in "", "https://hooks.example/{owner}":
+        path = compile_monitors([loans], Options(webhook=webhook)).write(tmp_path)[2]
+        assert "SUCCESS" in amtool("check-config", path)
+        text = path.read_text(encoding="utf-8")
+        assert ("have nothing to notify yet" in text) == (not webhook)
+    urls = [one["url"] for each in yaml.safe_load(text)["receivers"] for one in each.get("webhook_configs", ())]
+    assert urls == [f"https://hooks.example/{name}" for name in ("anybody", "watchdog", "credit-risk", "ml-team")]
+
+
+def test_an_owner_may_be_called_nobody(reference: wakeful.Reference, tmp_path: Path, amtool: Any):
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(page="nobody", ticket="watchdog")
+    def inputs_are_whole(live: Any) -> None:
+        assert live.features.missing() <= 0.3
+
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(as_yaml(alertmanager([Compiled(monitor, plan_of(monitor))])), encoding="utf-8")
+    amtool("check-config", path)
+    assert told_of(amtool, path, "severity=page", "owner=nobody") == "nobody"
+    assert told_of(amtool, path, "severity=explain") == "nobody_"

@@ -1,0 +1,94 @@
+"""``wakeful compile``, as it is called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+import wakeful
+from wakeful import cli
+
+MONITOR = """
+import wakeful
+
+{name} = wakeful.Monitor("{name}.json")
+
+
+@{name}.check(page="on-call")
+def answers_keep_their_shape(live):
+    assert live.score.d1() <= 0.2
+
+
+@{name}.check({role})
+def no_value_takes_over(live):
+    assert live.score.spike() <= 0.1
+"""
+
+
+def monitor(folder: Path, name: str, role: str = "") -> Path:
+    data = {"income": [float(at) for at in range(200)], "score": [at / 200 for at in range(200)]}
+    wakeful.learn(data, score="score", name=name).save(folder / f"{name}.json")
+    path = folder / f"monitor_{name}.py"
+    path.write_text(MONITOR.format(name=name, role=role), encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, ["compile", *map(str, arguments)])
+
+
+def test_several_models_go_into_one_folder(tmp_path: Path, promtool: Any):
+    done = run(monitor(tmp_path, "loans"), monitor(tmp_path, "homes"), "--out", tmp_path / "deploy")
+    assert done.exit_code == 0, done.output
+    rules = (tmp_path / "deploy" / "rules.yml").read_text(encoding="utf-8")
+    assert 'name: "wakeful loans"' in rules
+    assert 'name: "wakeful homes"' in rules
+    promtool("check", "rules", tmp_path / "deploy" / "rules.yml")
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path / "deploy")
+    assert (tmp_path / "deploy" / "grafana" / "dashboards" / "homes.json").is_file()
+    assert not (tmp_path / "deploy" / "kubernetes.yml").exists()
+    assert "monitor_loans.py:14: left out of no_value_takes_over (explain)" in done.output
+
+
+def test_what_alarms_and_is_left_out_is_an_exit_code(tmp_path: Path):
+    done = run(monitor(tmp_path, "loans", 'ticket="ml-team"'), "--out", tmp_path / "deploy")
+    assert done.exit_code == 1
+    assert (tmp_path / "deploy" / "rules.yml").is_file()
+
+
+def test_a_line_number_is_no_emoji(tmp_path: Path):
+    path = monitor(tmp_path, "loans")
+    path.write_text("\n" * 86 + path.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run(path, "--out", tmp_path / "deploy")
+    assert "monitor_loans.py:100: left out" in done.output
+
+
+def test_services_links_and_receivers_are_said(tmp_path: Path):
+    options = ["--target", "a:1", "--target", "b:2", "--webhook", "https://hooks.example/{owner}", "--kubernetes"]
+    links = ["--runbook-url", "https://x/{check}", "--dashboard-url", "https://y/{board}"]
+    done = run(monitor(tmp_path, "loans"), "--out", tmp_path, *options, *links)
+    assert done.exit_code == 0, done.output
+    written = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.yml")}
+    (job,) = yaml.safe_load(written["prometheus.yml"])["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["a:1", "b:2"]}]
+    assert "https://hooks.example/on-call" in written["alertmanager.yml"]
+    assert "https://x/answers_keep_their_shape" in written["rules.yml"]
+    assert "https://y/wakeful-" in written["rules.yml"]
+    assert "PrometheusRule" in written["kubernetes.yml"]
+
+
+@pytest.mark.parametrize("module", ["yaml", "grafana_foundation_sdk"])
+def test_what_is_not_installed_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str):
+    for name in list(sys.modules):
+        if name.startswith(("wakeful.compile", module)):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    done = run(monitor(tmp_path, "loans"), "--out", tmp_path / "deploy")
+    assert done.exit_code == 2
+    assert "pip install 'wakeful[" in done.output
+    assert not (tmp_path / "deploy").exists()
