@@ -284,6 +284,21 @@ class BinaryOutcomes(Outcomes):
         nothing = np.where(self.decided > 0, np.nan, 0.0)
         return np.where(labelled > 0, self.decided / np.maximum(labelled, 1.0), nothing)[:, None]
 
+    @property
+    def drawn_from(self) -> tuple[Floats, Floats]:
+        """Rows that might be held out and are not, and those that are, by answer, each of shape (answers,)."""
+        self.decisions  # noqa: B018  # raises where there are none
+        rows = self.table[..., 0].sum(axis=3)
+        if len(rows) < 3:
+            return np.zeros(rows.shape[2]), np.zeros(rows.shape[2])
+        rest, held_out = rows[1:].sum(axis=1) if self.release.from_all else rows[1:, 1]
+        return rest, held_out
+
+    @property
+    def odds(self) -> Floats:
+        """Cases held out for each that is not, up to a constant, shape (answers,), or (1,) for all alike."""
+        return self.release.odds
+
     def weighs_alike(self, decisions: NDArray[np.bool_]) -> bool:
         """Whether every labelled row of some decisions, a mask of shape (2,), stands for as many rows."""
         weights = self.weights[decisions & (self.decided > 0), 0]

@@ -344,6 +344,8 @@ def test_quality_of_decisions_is_the_same(promtool: str, tmp_path: Path) -> None
         assert live.holdout.f1() >= 0.7
         assert live.holdout.value(true_positive=10, false_positive=-30) >= 0
         assert live.by("platform").precision() >= 0.75
+        assert 0.15 <= live.holdout_share() <= 0.25
+        assert live.holdout_d1() <= 0.2
 
     random = np.random.default_rng(2)
     some = [Counts.zero(monitor.reference.layout)]

@@ -104,6 +104,25 @@ class _LiveBinary(BinaryOutcomes):
         """Labelled rows."""
         return self.matrix.sum()
 
+    @property
+    def drawn_from(self) -> tuple[Any, Any]:
+        """As of numbers."""
+        _ = self.decisions
+        if self.sources.reference.model.holdout is None or self.release.from_all:
+            raise CannotSay("no flagged cases alone are held out")
+        rest, held_out = (
+            self.sources.increase("answer", self.asked, 'flagged="true"', f"cohort={quoted(cohort)}", by=("bin",))
+            for cohort in ("rest", "holdout")
+        )
+        return rest, held_out
+
+    @property
+    def odds(self) -> Any:
+        """As of numbers."""
+        if self.release.strata.any():
+            raise CannotSay("its holdout is drawn by the score", "holdout_share")
+        return 1.0
+
     def _total(self, counter: str, **labels: str) -> Symbol:
         return _total(self.sources, self.asked, counter, **labels)
 

@@ -248,6 +248,8 @@ class _SymbolicWindow(Window):
     def _views(self, leaf: Leaf, asked: Asked) -> tuple[Any, Any]:
         """What a formula is called with: live counts, and those of the reference where it wants them."""
         counts = self.reference.counts
+        if leaf.signal.of == "labels":
+            raise CannotSay("predictions and outcomes are joined outside of the service", "wakeful replay --outcomes")
         if leaf.signal.of not in ("column", "rows"):
             usual = outcomes(counts, 0, leaf.held_out, self.release)
             return live_outcomes(self.sources, asked, usual), usual

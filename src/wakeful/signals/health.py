@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wakeful.arithmetic import maximum, number
 from wakeful.bins import Floats, Ints
 from wakeful.evidence import Combined, Distance, Ratio, Share
 from wakeful.signals.distances import noise_of
@@ -22,8 +23,8 @@ _ROWS_PER_GROUP = 200.0  # labelled ones of the reference: fewer, and its own ra
 @signal(of="binary", dispersion="none")
 def holdout_share(live: BinaryOutcomes) -> Share:
     """Share of the rows that may be held out that are, of those of which the data say whether they are."""
-    rest, held_out = _drawn_from(live)
-    return Share(float(held_out.sum()), float(held_out.sum() + rest.sum()))
+    rest, held_out = live.drawn_from
+    return Share(number(held_out.sum()), number(held_out.sum() + rest.sum()))
 
 
 @signal(of="binary", dispersion="none")
@@ -34,21 +35,13 @@ def holdout_d1(live: BinaryOutcomes) -> Distance:
     it is drawn by the score, rows of the rest count by the odds with which they might have been held out, and are
     as many as know their shares as well (Kish 1965).
     """
-    rest, held_out = _drawn_from(live)
-    weighted = rest * live.release.odds
-    n, m = float(held_out.sum()), float(weighted.sum() ** 2 / max((weighted * live.release.odds).sum(), 1e-300))
-    p, q = held_out / max(n, 1.0), weighted / max(weighted.sum(), 1e-300)
-    return Distance(float(np.abs(p - q).sum()), noise_of((n * p + m * q) / max(n + m, 1.0)), 2.0, n, m)
-
-
-def _drawn_from(live: BinaryOutcomes) -> np.ndarray:
-    """Rows that may be held out, by whether they were and by answer, shape (2, answers)."""
-    live.decisions  # noqa: B018  # raises where there are none
-    rows = live.table[..., 0].sum(axis=3)
-    if len(rows) < 3:
-        return np.zeros((2, rows.shape[2]))
-    found: Floats = rows[1:].sum(axis=1) if live.release.from_all else rows[1:, 1]
-    return found
+    rest, held_out = live.drawn_from
+    weighted = rest * live.odds
+    n = number(held_out.sum())
+    m = number(weighted.sum() ** 2 / maximum(number((weighted * live.odds).sum()), 1e-300))
+    p, q = held_out / maximum(n, 1.0), weighted / maximum(number(weighted.sum()), 1e-300)
+    noise = noise_of((n * p + m * q) / maximum(n + m, 1.0))
+    return Distance(number(np.abs(p - q).sum()), noise, 2.0, n, m)
 
 
 class _Promise(NamedTuple):
