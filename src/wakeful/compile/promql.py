@@ -37,6 +37,7 @@ def number(value: float) -> str:
 
 
 _SHORT = 200  # characters: what is no longer is written again, instead of being recorded
+_SHORT_BY_BIN = 1_000  # the same of what has a series for every bin
 
 
 class Writer:
@@ -70,7 +71,9 @@ class Writer:
             return number(float(node))
         if node not in self._texts:
             text = self._text(node)
-            if self._uses[node] > 1 and (len(text) > _SHORT or node.operation in _COSTLY):
+            by_bin = "bin" in node.labels
+            is_costly = node.operation in _COSTLY and not by_bin
+            if self._uses[node] > 1 and (is_costly or len(text) > (_SHORT_BY_BIN if by_bin else _SHORT)):
                 name = f"wakeful:part:{hashlib.sha256(text.encode()).hexdigest()[:10]}"
                 read = name + self._selector
                 self.parts[read] = Recording(name, text, self._labels)
