@@ -127,6 +127,11 @@ class ColumnCounts:
         return float(self.values[bins].sum())
 
     @property
+    def unseen(self) -> float:
+        """As a reference: rows to expect of healthy traffic with a value that training did not show."""
+        return self.bins.new_share * self.n if isinstance(self.bins, CategoryBins) else 0.0
+
+    @property
     def expected(self) -> ColumnCounts:
         """As a reference: with the unseen rows to expect, taken from rare categories, of which it has too many."""
         bins, rows = self.bins, self.values.copy()
