@@ -16,6 +16,7 @@ import wakeful
 from wakeful.cli import app
 from wakeful.errors import CheckError
 from wakeful.replay import Step, replay
+from wakeful.views import column_counts
 
 A_DAY = 100
 
@@ -292,6 +293,59 @@ def test_equal_windows_have_no_distance_and_healthy_ones_pass(reference: wakeful
     _, second = replay(monitor, twice, every="1d", time="at")
     assert [one.judgement.estimate for one in second.verdicts] == [0.0] * len(second.verdicts)
     assert not any(step.alarm for step in replay(monitor, history(10), every="1d", time="at"))
+
+
+def test_earlier_windows_do_not_say_how_bins_are_grouped_nor_what_is_new():
+    rng = np.random.default_rng(1)
+
+    def some(kinds: Any, middle: float, width: float) -> dict[str, Any]:
+        rows = len(kinds)
+        return {"kind": kinds, "size": rng.normal(middle, width, rows), "score": rng.random(rows)}
+
+    trained = wakeful.learn(some(rng.choice([1.0, 2.0, 5.0, 9.0], 3_000), 0, 1), score="score", name="kinds")
+    monitor = wakeful.Monitor(trained)
+
+    @monitor.check(window="24h")
+    def as_yesterday(live):
+        assert live.against("1d")["size"].d1() <= 0.1
+        assert live.against("1d")["kind"].unseen() <= 0.1
+
+    past = monitor.count(some(np.repeat(2.0, 200), 2, 0.2))
+    now = monitor.count(some(np.repeat([5.0, 7.0], 100), 0, 1))
+    [check] = monitor.checks
+    sizes, kinds = (one.judgement for one in monitor.judge(check, now, past={"1d": past}))
+    assert kinds.estimate == 0.5, "5 is new since yesterday, 7 since training"
+    groups = column_counts(trained.counts, "size").groups(5)
+    assert groups.tolist() != column_counts(past, "size").groups(5).tolist()
+    q, p = (np.bincount(groups, column_counts(one, "size").share) for one in (now, past))
+    assert sizes.estimate == pytest.approx(np.abs(q - p).sum())
+
+
+def test_values_of_a_segment_that_training_did_not_show_are_grouped_as_all_traffic():
+    rng = np.random.default_rng(2)
+
+    def some(platforms: list[str], rows: int, middle: float) -> dict[str, Any]:
+        return {
+            "x": rng.normal(middle, 1, rows),
+            "platform": rng.choice(platforms, rows),
+            "score": rng.random(rows),
+        }
+
+    trained = wakeful.learn(some(["web", "app"], 2_000, 0), score="score", segments=["platform"], name="new")
+    monitor = wakeful.Monitor(trained)
+
+    @monitor.check(window="24h")
+    def as_yesterday(live):
+        assert live.by("platform").against("1d")["x"].d1() <= 0.1
+
+    past, now = monitor.count(some(["tv"], 200, 0)), monitor.count(some(["tv"], 300, 2))
+    [check] = monitor.checks
+    [of_tv] = (one.judgement for one in monitor.judge(check, now, past={"1d": past}) if one.judgement.n)
+    assert of_tv.part == ("platform", "(unseen)")
+    groups = column_counts(trained.counts, "x").groups(5)
+    q, p = (np.bincount(groups, column_counts(one, "x").share) for one in (now, past))
+    assert of_tv.estimate == pytest.approx(np.abs(q - p).sum())
+    assert of_tv.verdict == "fail"
 
 
 def test_what_compares_with_nothing_is_not_asked_against(reference: wakeful.Reference):

@@ -17,6 +17,7 @@ from wakeful.learning import Roles, learn_all
 from wakeful.learning.windows import dispersion_of
 from wakeful.reference import Reference
 from wakeful.replay import replay
+from wakeful.views import column_counts
 
 
 def shop(
@@ -197,6 +198,25 @@ def test_hours_that_training_never_saw_are_held_against_the_whole():
     assert reference.seasons is not None
     saturday = wakeful.Monitor(reference).count(shop("2024-02-24 10:00", 5, seed=9))
     assert reference.at_hours_of(saturday) is reference
+
+
+def test_few_rows_are_judged_by_the_groups_of_all_of_training():
+    """Whatever the hour, so that the groups can be told beforehand; the night's own would be others."""
+    monitor = wakeful.Monitor(learnt())
+    counts = monitor.count(shop("2024-02-20 02:00", 1, an_hour=60, seed=14))
+    usual = learnt().at_hours_of(counts).counts
+    whole, own = column_counts(learnt().counts, "basket"), column_counts(usual, "basket")
+    assert own.groups(5).tolist() != whole.groups(5).tolist()
+    assert column_counts(usual, "basket", 0, learnt().counts).groups(5).tolist() == whole.groups(5).tolist()
+
+    @monitor.check(window="1h")
+    def baskets(live: Any) -> None:
+        assert live["basket"].d1() <= 0.1
+
+    p, q = (np.bincount(whole.groups(5), one.values / one.n) for one in (own, column_counts(counts, "basket")))
+    [check] = monitor.checks
+    [one] = monitor.judge(check, counts)
+    assert one.judgement.estimate == pytest.approx(np.abs(p - q).sum())
 
 
 # ---------------------------------------------------------------- counts stay counts

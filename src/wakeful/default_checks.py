@@ -361,7 +361,7 @@ def _shift_limit(reference: Reference, windows: list[Counts]) -> str:
     name = reference.model.score.name
     rho = reference.dispersion.get(name, Dispersion()).shape
     d1 = signals.find("d1", "column")
-    usual = [column_counts(reference.at_hours_of(one).counts, name) for one in windows]
+    usual = [column_counts(reference.at_hours_of(one).counts, name, 0, reference.counts) for one in windows]
     found = [
         d1.estimate(column_counts(one, name), expected, {}, 0.05, rho)
         for one, expected in zip(windows, usual, strict=True)

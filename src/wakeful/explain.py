@@ -71,11 +71,11 @@ def explain(reference: Reference, counts: Counts, length: float | None = None) -
         counts: of the live rows.
         length: of their window in seconds; None for rows of no particular time.
     """
-    reference = reference.at_hours_of(counts)
+    usual = reference.at_hours_of(counts).counts
     alpha = _ERROR_RATE / max(1, len(reference.model.columns))
     strays = reference.stray(length).columns
     columns = (
-        _of_column(reference, counts, column.name, alpha, strays.get(column.name, Dispersion()))
+        _of_column(reference, usual, counts, column.name, alpha, strays.get(column.name, Dispersion()))
         for column in reference.model.columns
     )
     causes = chain(_of_label(counts, alpha), *columns)
@@ -112,14 +112,14 @@ def _of_label(counts: Counts, alpha: float) -> Iterator[Cause]:
 
 
 def _of_column(
-    reference: Reference, counts: Counts, name: str, alpha: float, dispersion: Dispersion
+    reference: Reference, usual: Counts, counts: Counts, name: str, alpha: float, dispersion: Dispersion
 ) -> Iterator[Cause]:
     is_score = name == reference.model.score.name
     importance = _SCORE_IMPORTANCE if is_score else reference.importance.get(name, 0.0)
     if name in counts.absent:
         yield Cause(name, EVERYTHING, "fault", 1.0, f"{name}: the column is not in the data", (3, 1.0 + importance))
         return
-    found = _where(reference, counts, name, alpha, dispersion)
+    found = _where(reference, usual, counts, name, alpha, dispersion)
     if found is None:
         return
     part, kind, finding = found
@@ -130,7 +130,7 @@ def _of_column(
 
 
 def _where(
-    reference: Reference, counts: Counts, name: str, alpha: float, dispersion: Dispersion
+    reference: Reference, usual: Counts, counts: Counts, name: str, alpha: float, dispersion: Dispersion
 ) -> tuple[Slice, Literal["fault", "shift"], _Finding] | None:
     """The slice that shows best what is wrong with a column, and what that is."""
     layout = reference.layout
@@ -138,7 +138,7 @@ def _where(
     for at, part in enumerate(layout.slices):
         if part.segment == name or not counts.table[at, 0]:
             continue
-        live, expected = column_counts(counts, name, at), column_counts(reference.counts, name, at)
+        live, expected = column_counts(counts, name, at), column_counts(usual, name, at, reference.counts)
         if not expected.rows:
             continue
         fault = _worst(live, expected, alpha / len(layout.slices), dispersion)
@@ -146,7 +146,7 @@ def _where(
             every[part] = fault
     if every:
         return _most_telling(every, counts)
-    live, expected = column_counts(counts, name), column_counts(reference.counts, name)
+    live, expected = column_counts(counts, name), column_counts(usual, name, 0, reference.counts)
     moved = total_variation.estimate(live, expected, {}, alpha, dispersion.shape)
     if moved.low > 0:
         return EVERYTHING, "shift", _Finding(moved.low, _shift_in_words(live, expected, moved.value))

@@ -102,10 +102,9 @@ class Reference:
         known = np.where(self.seasons[:, 0] > 0, live, 0.0)
         if 2 * known.sum() < live.sum():
             return self  # hours that training hardly had: nothing to compare with
-        average = self.counts.table[0, : self.layout.outcome_start] / self.counts.rows
         rows = self.seasons[:, 0] + 1
         weights = known / rows
-        alike = weights @ self.seasons + weights.sum() * average
+        alike = weights @ self.seasons + weights.sum() * self._average
         alike *= known.sum() / (weights**2 @ rows)
         table = self.counts.table.copy()
         for place in self.layout.cells.values():
@@ -116,6 +115,22 @@ class Reference:
             alike[place.start : place.stop] = table[0, place.start : place.stop]
         table[0, : self.layout.outcome_start] = alike
         return replace(self, counts=Counts(self.layout, table.ravel()), seasons=None, known={})
+
+    def hourly(self, cells: slice) -> Floats:
+        """The terms of ``at_hours_of``: what a live row of each hour adds to some cells, shape (168, cells).
+
+        It is a row in all, and nothing of hours of which training had none.
+        """
+        assert self.seasons is not None
+        rows = self.seasons[:, :1]
+        found: Floats = np.where(rows > 0, (self.seasons[:, cells] + self._average[cells]) / (rows + 1), 0.0)
+        return found
+
+    @property
+    def _average(self) -> Floats:
+        """An average row, in cells before the outcomes."""
+        found: Floats = self.counts.table[0, : self.layout.outcome_start] / self.counts.rows
+        return found
 
     def stray(self, seconds: float | None = None) -> Stray:
         """How far windows of that length stray: that of the longest unit which is no longer, else the shortest.

@@ -177,7 +177,7 @@ class Window:
         live: View
         expected: View
         if leaf.signal.of in ("column", "rows"):
-            expected = column_counts(reference.counts, name, at)
+            expected = column_counts(reference.counts, name, at, self.reference.counts)
             live = expected if leaf.of_reference else column_counts(counts, name, at)
         else:
             expected = outcomes(reference.counts, at)

@@ -43,6 +43,8 @@ class ColumnCounts:
         prints: rows of continuous values by fingerprint, shape (128,); empty for categories.
         sums: of steps from ``bins.origin`` and of both halves of their squares; empty for categories.
         off_grid: rows whose value is finer than the grid of the column; 0 where it has none.
+        training: as a reference that is not all of training, but some hours of it or an earlier window: the same column
+            in all of training, which says once for all how bins are grouped and which values are new; else None.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ColumnCounts:
     prints: Floats
     sums: Floats
     off_grid: float = 0.0
+    training: ColumnCounts | None = None
 
     @property
     def rows(self) -> float:
@@ -109,9 +112,10 @@ class ColumnCounts:
         """
         if isinstance(self.bins, CategoryBins):
             return np.isin(np.arange(len(self.values)), len(self.values) - 1)
-        if self.values[self.bins.is_single].sum() < _DISCRETE * self.n:  # room for more, between those of a sample
+        training = self.training or self
+        if training.values[self.bins.is_single].sum() < _DISCRETE * training.n:  # room for more, between a sample's
             return np.zeros(len(self.values), dtype=bool)
-        found: NDArray[np.bool_] = ~self.seen & ~self.outside
+        found: NDArray[np.bool_] = ~training.seen & ~self.outside
         return found
 
     def rows_of(self, at: int) -> float:
@@ -121,6 +125,11 @@ class ColumnCounts:
     def within(self, bins: NDArray[np.bool_]) -> float:
         """Rows in some of the bins."""
         return float(self.values[bins].sum())
+
+    @property
+    def unseen(self) -> float:
+        """As a reference: rows to expect of healthy traffic with a value that training did not show."""
+        return self.bins.new_share * self.n if isinstance(self.bins, CategoryBins) else 0.0
 
     @property
     def expected(self) -> ColumnCounts:
@@ -134,11 +143,15 @@ class ColumnCounts:
         return replace(self, values=rows)
 
     def groups(self, wanted: int) -> Ints:
-        """As a reference: the group of each bin, of about so many: neighbours of about equal mass; shape (bins,)."""
-        if len(self.values) <= wanted:
-            return np.arange(len(self.values))
-        mass = np.cumsum(self.values) - self.values / 2
-        found = np.minimum(np.floor(wanted * mass / max(self.n, 1)), wanted - 1)
+        """As a reference: the group of each bin, of about so many; shape (bins,).
+
+        Groups are neighbours of about equal mass in training, with the unseen rows to expect.
+        """
+        rows = (self.training or self).expected.values
+        if len(rows) <= wanted:
+            return np.arange(len(rows))
+        mass = np.cumsum(rows) - rows / 2
+        found = np.minimum(np.floor(wanted * mass / max(rows.sum(), 1)), wanted - 1)
         return np.unique(found, return_inverse=True)[1]  # none is empty
 
     def grouped(self, groups: Ints) -> Floats:
@@ -153,8 +166,8 @@ class ColumnCounts:
             yield float(self.values[at]), replace(self, values=values)
 
 
-def column_counts(counts: Counts, name: str, at: int = 0) -> ColumnCounts:
-    """The counts of a column in slice ``at``."""
+def column_counts(counts: Counts, name: str, at: int = 0, training: Counts | None = None) -> ColumnCounts:
+    """The counts of a column in slice ``at``; as a reference, with those of all of training."""
     layout = counts.layout
     place = layout.cells.get(name)
     if place is None:
@@ -166,7 +179,14 @@ def column_counts(counts: Counts, name: str, at: int = 0) -> ColumnCounts:
     return ColumnCounts(
         name, layout.kinds[name], layout.bins[name], values, seen, float(missing), float(invalid),
         rest[: place.fingerprints], rest[place.fingerprints :][:3], float(rest[-1]) if place.sums else 0.0,
+        None if training is None else _in_training(training, name, at),
     )  # fmt: skip
+
+
+def _in_training(training: Counts, name: str, at: int) -> ColumnCounts:
+    """A column in a slice of training; in all traffic, where that showed no values in the slice."""
+    found = column_counts(training, name, at)
+    return found if found.n or not at else column_counts(training, name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,9 +56,9 @@ def _tool(real_component: Any, name: str, package: str) -> Tool:
     def run(*arguments: str | Path, cwd: Path | None = None, code: int = 0) -> str:
         done = subprocess.run(
             [str(path), *map(str, arguments)], cwd=cwd, text=True, encoding="utf-8", check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400,
         )  # fmt: skip
-        assert done.returncode == code, done.stdout
+        assert done.returncode == code, done.stdout[:8000]
         return done.stdout
 
     return run

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
-import shutil
-import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from parity import Tool, compare, compiled
 
 import wakeful
-from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan
-from wakeful.compile.promql import quoted
-from wakeful.compile.tracing import plan_of
 from wakeful.counts import Counts
-from wakeful.live.export.cardinality import asked
-from wakeful.live.export.exporter import Exporter, slice_labels
-from wakeful.live.shared.slots import Reading
-from wakeful.verdicts import Judgement
-
-TOLERANCE = 1e-6
-MOST_SAMPLES = 10_000  # that promtool reads in one query
-OF_JUDGEMENT: dict[str, Callable[[Judgement], float]] = {
-    ESTIMATE: lambda one: one.estimate,
-    LOW: lambda one: one.low,
-    HIGH: lambda one: one.high,
-    ROWS: lambda one: one.n,
-    LIMIT: lambda one: one.limit,
-    NOISE: lambda one: one.noise,
-    REFERENCE: lambda one: one.reference,
-    VERDICT: lambda one: {"pass": 0.0, "unsure": 1.0, "fail": 2.0}[one.verdict],
-}
-
-
-@pytest.fixture(scope="module")
-def promtool(real_component: Any) -> str:
-    found = shutil.which("promtool")
-    real_component(found is not None, "promtool", "sudo apt-get install prometheus")
-    return found or ""
 
 
 def rows(seed: int, n: int = 6_000) -> pd.DataFrame:
@@ -89,7 +59,7 @@ def break_something(some: pd.DataFrame, random: np.random.Generator) -> None:
     some["score"] = some["score"] ** (1 + far * random.normal())
 
 
-def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, promtool: str, tmp_path: Path) -> None:
+def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, promtool: Tool, tmp_path: Path) -> None:
     monitor = wakeful.Monitor(reference)
 
     @monitor.check(window="1h", page="x")
@@ -119,7 +89,7 @@ def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, prom
     compare(promtool, tmp_path, monitor, compiled(monitor), list(windows(monitor, 24)))
 
 
-def test_a_thousand_windows_are_judged_the_same(promtool: str, tmp_path: Path) -> None:
+def test_a_thousand_windows_are_judged_the_same(promtool: Tool, tmp_path: Path) -> None:
     """Of columns with few values, as promtool reads no more than 10,000 samples at once."""
 
     def loans(random: np.random.Generator, n: int, moved: float) -> pd.DataFrame:
@@ -152,119 +122,7 @@ def test_a_thousand_windows_are_judged_the_same(promtool: str, tmp_path: Path) -
     compare(promtool, tmp_path, monitor, compiled(monitor), some, summed=True)
 
 
-def compare(
-    promtool: str, folder: Path, monitor: wakeful.Monitor, plan: Plan, some: list[Counts], *, summed: bool = False
-) -> None:
-    """Hold promtool's evaluation of a plan against the verdicts.
-
-    Every window is a version of the model, so that one evaluation judges as many as promtool takes. With ``summed``,
-    estimates and verdicts of all columns of an assertion are held against each other as one sum: a series costs
-    promtool nearly a millisecond.
-    """
-    expected = [list(sums(judged(monitor, counts)) if summed else judged(monitor, counts)) for counts in some]
-    read = " ".join(one.expr for one in plan.shared)
-    inputs = [list(exported(monitor, str(version), counts, read)) for version, counts in enumerate(some)]
-    most = max(max(Counter(name.partition("{")[0] for name, _ in one).values()) for one in inputs)
-    together = MOST_SAMPLES // (3 * most)
-    tests = []
-    for first in range(0, len(some), together):
-        chunk = range(first, min(first + together, len(some)))
-        series = [(name, f"0 0 {value!r}") for version in chunk for name, value in inputs[version]]
-        wanted: Counter[tuple[str, str]] = Counter()
-        for version in chunk:
-            for check, record, labels, value in expected[version]:
-                wanted[check, record] += 1
-                series.append(
-                    (f'{expectation(record)}{{check={quoted(check)},version="{version}"{labels}}}', f"_ _ {value!r}")
-                )
-        tests.append((series, wanted))
-    evaluate(promtool, folder, plan, tests, by="check, version, at" if summed else "")
-
-
-def sums(some: Iterator[tuple[str, str, str, float]]) -> Iterator[tuple[str, str, str, float]]:
-    """The same, all columns of an assertion together."""
-    found: Counter[tuple[str, str, str]] = Counter()
-    for check, record, labels, value in some:
-        if record in (ESTIMATE, VERDICT):
-            found[check, record, labels.partition(",column=")[0]] += value  # type: ignore[assignment]
-    for key, total in found.items():
-        yield *key, float(total)
-
-
-def expectation(record: str) -> str:
-    return f"expected_{record.rsplit(':', 1)[1]}"
-
-
-def judged(monitor: wakeful.Monitor, counts: Counts) -> Iterator[tuple[str, str, str, float]]:
-    """Check, record, labels and value of everything that is to be recorded of a window; what has no rows is not."""
-    layout = monitor.reference.layout
-    for check in monitor.checks:
-        for one in monitor.judge(check, counts):
-            judgement = one.judgement
-            value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
-            labels = {"at": str(one.at), "column": judgement.column, "value": value}
-            text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
-            for record, of in OF_JUDGEMENT.items():
-                if not math.isnan(judgement.estimate) and math.isfinite(of(judgement)):
-                    yield check.name, record, text, float(of(judgement))
-
-
-def exported(monitor: wakeful.Monitor, version: str, counts: Counts, read: str) -> Iterator[tuple[str, float]]:
-    """Every series that a service of that version exports, and that is read."""
-    exporter = Exporter(monitor.reference, Path("nowhere"), version=version, by_segment=asked(monitor.comparisons()))
-    vector = np.concatenate([counts.vector, np.zeros(exporter.identity.counters - counts.layout.size)])
-    for metric in exporter.metrics([Reading(version, vector, np.zeros((0, 3)), math.inf)]):
-        for sample in metric.samples:
-            if f"{sample.name}{{" in read:
-                labels = ",".join(f"{label}={quoted(word)}" for label, word in sample.labels.items())
-                yield f"{sample.name}{{{labels}}}", float(sample.value)
-
-
-def evaluate(
-    promtool: str,
-    folder: Path,
-    plan: Plan,
-    tests: list[tuple[list[tuple[str, str]], Counter[tuple[str, str]]]],
-    by: str = "",
-) -> None:
-    """Let promtool record everything, and count what is as expected."""
-    recordings = [*plan.shared, *(one for some in plan.checks.values() for one in some)]
-    rules = [{"record": one.record, "expr": one.expr, "labels": dict(one.labels)} for one in recordings]
-    group = {"name": "all", "interval": "1h", "rules": rules}
-    (folder / "rules.yml").write_text(json.dumps({"groups": [group]}))
-    content = {
-        "rule_files": ["rules.yml"],
-        "evaluation_interval": "1h",
-        "tests": [
-            {
-                "interval": "30m",
-                "input_series": [{"series": name, "values": values} for name, values in series],
-                "promql_expr_test": [
-                    of_record(check, record, number, by) for (check, record), number in wanted.items()
-                ],
-            }
-            for series, wanted in tests
-        ],
-    }
-    (folder / "test.yml").write_text(json.dumps(content))
-    command = [promtool, "test", "rules", "test.yml"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
-
-
-def of_record(check: str, record: str, number: int, by: str) -> dict[str, Any]:
-    """So many series of a record are as expected."""
-    found = f"{record}{{check={quoted(check)}}}"
-    found = f"sum by ({by}) ({found})" if by else found
-    gap = f"abs({found} - on (check, version, at, column, value) {expectation(record)})"
-    return {
-        "expr": f"count({gap} <= {TOLERANCE})",
-        "eval_time": "1h",
-        "exp_samples": [{"value": number}],
-    }
-
-
-def test_errors_of_a_regression_are_the_same(promtool: str, tmp_path: Path) -> None:
+def test_errors_of_a_regression_are_the_same(promtool: Tool, tmp_path: Path) -> None:
     def houses(seed: int, n: int = 3_000, off: float = 0.0) -> pd.DataFrame:
         random = np.random.default_rng(seed)
         price = random.lognormal(12, 0.4, n)
@@ -289,7 +147,7 @@ def test_errors_of_a_regression_are_the_same(promtool: str, tmp_path: Path) -> N
     compare(promtool, tmp_path, monitor, compiled(monitor), some)
 
 
-def test_classes_are_the_same(promtool: str, tmp_path: Path) -> None:
+def test_classes_are_the_same(promtool: Tool, tmp_path: Path) -> None:
     def pets(seed: int, n: int = 3_000, wrong: float = 0.1) -> pd.DataFrame:
         random = np.random.default_rng(seed)
         true = random.choice(["cat", 'd"og', "(other)"], n, p=[0.6, 0.3, 0.1])
@@ -313,14 +171,7 @@ def test_classes_are_the_same(promtool: str, tmp_path: Path) -> None:
     compare(promtool, tmp_path, monitor, compiled(monitor), some)
 
 
-def compiled(monitor: wakeful.Monitor) -> Plan:
-    """The plan of a monitor all of whose checks can be compiled."""
-    plan = plan_of(monitor)
-    assert not [(one.assertion.source, one.reason) for one in plan.refusals]
-    return plan
-
-
-def test_quality_of_decisions_is_the_same(promtool: str, tmp_path: Path) -> None:
+def test_quality_of_decisions_is_the_same(promtool: Tool, tmp_path: Path) -> None:
     def decided(seed: int, n: int = 6_000, wrong: float = 0.0) -> pd.DataFrame:
         random = np.random.default_rng(seed)
         some = rows(seed, n)

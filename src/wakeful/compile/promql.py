@@ -7,13 +7,13 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from wakeful.compile.plan import Recording
 from wakeful.compile.symbols import OPPOSITE, Operand, Symbol
 
-__all__ = ["Writer", "number", "one_of", "quoted"]
+__all__ = ["Writer", "labelled", "number", "one_of", "quoted"]
 
 
 def quoted(text: str) -> str:
@@ -24,6 +24,13 @@ def quoted(text: str) -> str:
 def one_of(values: Iterable[str]) -> str:
     """A pattern that matches these values and no others, as PromQL writes it."""
     return quoted("|".join(re.escape(one) for one in values))
+
+
+def labelled(text: str, labels: Mapping[str, str]) -> str:
+    """An expression whose series get some labels more."""
+    for label, value in labels.items():
+        text = f'label_replace({text}, {quoted(label)}, {quoted(value.replace("$", "$$"))}, "", "")'
+    return text
 
 
 def number(value: float) -> str:
@@ -199,8 +206,5 @@ def _table(node: Symbol) -> str:
     """Constants, each with its labels."""
     rows = []
     for key, value in node.operands:
-        text = f"vector({number(value)})"
-        for label, name in zip(node.labels, key, strict=True):
-            text = f'label_replace({text}, {quoted(label)}, {quoted(name.replace("$", "$$"))}, "", "")'
-        rows.append(text)
+        rows.append(labelled(f"vector({number(value)})", dict(zip(node.labels, key, strict=True))))
     return f"({' or '.join(rows)})"

@@ -1,23 +1,22 @@
-"""What a formula sees in place of counts: symbols of the series that a service exports."""
+"""Which series of a service are asked for, as symbols, and what is recorded of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
 from wakeful.budget import duration
 from wakeful.caching import cached_property
 from wakeful.compile.plan import Recording
-from wakeful.compile.promql import one_of, quoted
-from wakeful.compile.symbols import CannotSay, Operand, Symbol, table
+from wakeful.compile.promql import labelled, one_of, quoted
+from wakeful.compile.symbols import Operand, Symbol, table
 from wakeful.counts import Slice
 from wakeful.live.export.exporter import slice_labels
 from wakeful.live.shared.meters import identity
 from wakeful.reference import Reference
-from wakeful.views import ColumnCounts, column_counts
 
-__all__ = ["Asked", "LiveColumn", "Mixed", "Sources", "UsualColumn"]
+__all__ = ["SHARES", "Asked", "Sources"]
 
 _TILES = ("5m", "1h", "1d")  # of which long windows are made, so that no rule looks at a day of raw samples
 _FEWEST = 24  # tiles of a window: it ends up to one of them late
@@ -27,11 +26,16 @@ _LABELS = {
     "rows": ("model", "version", "segment", "value"),
     "off_grid": ("model", "version", "segment", "value", "column"),
     "column_sum": ("model", "version", "segment", "value", "column", "statistic"),
+    "timed_rows": ("model", "version", "segment", "value"),
+    "usual_rows": ("model", "version", "segment", "value"),
+    "usual_hour": ("model", "version", "segment", "value", "hour"),
+    "usual_bin": ("model", "version", "segment", "value", "column", "bin"),
+    "usual_off_grid": ("model", "version", "segment", "value", "column"),
+    "usual_column_sum": ("model", "version", "segment", "value", "column", "statistic"),
     "answer": ("model", "version", "segment", "value", "bin", "flagged", "cohort"),
     "outcome": ("model", "version", "segment", "value", "bin", "truth", "flagged", "cohort"),
     "outcome_sum": ("model", "version", "segment", "value", "bin", "statistic", "flagged", "cohort"),
 }  # of the counters wakeful_…_total, those of their processes aside
-_OFF_GRID = 262_144.0  # added to every value's steps, so that their sum never falls
 
 
 class Asked(NamedTuple):
@@ -85,6 +89,19 @@ class Sources:
         self._keep(self._usual, asked)
         found = ("model", "version", "segment", "value", "column", "bin", *by)
         return self._summed(f"{name}{self._selector(asked, *matchers)}", found, asked, ("bin", *by))
+
+    def groups(self, asked: Asked, *matchers: str, by: tuple[str, ...] = ()) -> Symbol:
+        """1 for every bin, by labels of how training groups them; all traffic's, where it lacks a segment's value."""
+        everything = asked._replace(parts=(Slice(None, None),))
+        segment, found = asked.parts[0].segment, [f"{GROUPS}{self._selector(asked, *matchers)}"]
+        self._keep(self._usual, asked)
+        for part in asked.parts if segment is not None else ():
+            if not self.reference.counts.table[self.reference.layout.find_slice(*part), 0]:
+                self._keep(self._usual, everything)
+                labels = {"segment": segment or "", "value": self.value_of(part)}
+                found.append(labelled(f"{GROUPS}{self._selector(everything, *matchers)}", labels))
+        marked = Symbol("series", (" or ".join(found),), (*asked.labels, "bin", "of_5", "of_10", "rows"))
+        return Symbol("sum", (marked,), (*asked.labels, "bin", *by))
 
     def _summed(self, text: str, found: Collection[str], asked: Asked, by: tuple[str, ...]) -> Symbol:
         """The sum by the labels that are wanted; as it is, where it has no others."""
@@ -193,223 +210,3 @@ def tiles(window: str) -> list[str]:
     seconds = duration(window)
     fitting = [one for one in _TILES if seconds >= _FEWEST * duration(one) and seconds % duration(one) == 0]
     return [*(tiles(fitting[-1]) if fitting else []), window]
-
-
-class Mixed(CannotSay):
-    """A formula asks for the kind of columns that have different ones."""
-
-
-@dataclass(frozen=True, eq=False)
-class LiveColumn:
-    """``views.ColumnCounts`` of live columns of one kind, or of one column, as symbols.
-
-    Attributes:
-        sources: whose series they are.
-        asked: which columns and slices of which window.
-        like: the reference's counts of one of these columns, whose kind all share.
-    """
-
-    sources: Sources
-    asked: Asked
-    like: ColumnCounts
-
-    @property
-    def kind(self) -> str:
-        """Of these columns."""
-        self._alike()
-        return self.like.kind
-
-    @property
-    def bins(self) -> Any:
-        """Of one of them; only what all of a kind share may be asked of it."""
-        self._alike()
-        return self.like.bins
-
-    def _alike(self) -> None:
-        """Columns of different kinds are one vector only for formulas that do not ask for their kind."""
-        bins = self.sources.reference.layout.bins
-        if len({type(bins[name]) for name in self.asked.columns}) > 1:
-            raise Mixed("it asks for the kind of columns that have different ones")
-
-    @cached_property
-    def values(self) -> Symbol:
-        """Rows per bin."""
-        return self.sources.increase("bin", self.asked, 'bin!~"[(]missing[)]|[(]invalid[)]"', by=("bin",))
-
-    def _beside(self, bin: str) -> Symbol:
-        found = self.sources.increase("bin", self.asked, f"bin={quoted(bin)}", by=("bin",))
-        return found.sum()
-
-    @property
-    def missing(self) -> Symbol:
-        """Rows without a value."""
-        return self._beside("(missing)")
-
-    @property
-    def invalid(self) -> Symbol:
-        """Rows with one of the wrong type."""
-        return self._beside("(invalid)")
-
-    @property
-    def n(self) -> Symbol:
-        """Rows that have a value."""
-        return self.values.sum()
-
-    @property
-    def rows(self) -> Symbol:
-        """All rows."""
-        return self.sources.increase("rows", self.asked._replace(columns=()))
-
-    @property
-    def share(self) -> Symbol:
-        """Share of each bin among the rows that have a value."""
-        share: Symbol = self.values / self.n
-        return share
-
-    @property
-    def off_grid(self) -> Symbol:
-        """Rows whose value is finer than the grid of the column; absent where it has none."""
-        found = self.sources.increase("off_grid", self.asked)
-        return Symbol("default", (found, self.n), found.labels)
-
-    @property
-    def steps(self) -> Symbol:
-        """Sum of steps from the origin."""
-        found = self.sources.increase("column_sum", self.asked, 'statistic="steps"', by=("statistic",))
-        steps: Symbol = self._without(found, "statistic") - _OFF_GRID * self.n
-        return steps
-
-    @property
-    def squared_steps(self) -> Symbol:
-        """Sum of their squares."""
-        found = self.sources.increase("column_sum", self.asked, 'statistic="squared_steps"', by=("statistic",))
-        return self._without(found, "statistic")
-
-    def _without(self, found: Symbol, label: str) -> Symbol:
-        return Symbol("sum", (found,), (one for one in found.labels if one != label))
-
-    @property
-    def numeric(self) -> Any:
-        """What all numeric bins have, as constants for every column; raises where there are no numbers."""
-        self._alike()
-        self.like.numeric  # noqa: B018
-        return _Grids(self)
-
-    @property
-    def outside(self) -> str:
-        """The mark of bins below or above all that training showed."""
-        self._alike()
-        self.like.numeric  # noqa: B018
-        return "outside"
-
-    def within(self, mark: str) -> Symbol:
-        """Rows in the bins with a mark."""
-        groups = self.sources.usual(GROUPS, self.asked, f"rows={quoted(mark)}", by=("of_5", "of_10", "rows"))
-        bare = Symbol("sum", (groups,), self.values.labels)
-        return Symbol("within", (self.values, bare, self.n), self.n.labels)
-
-    def grouped(self, label: str) -> Symbol:
-        """Rows per group of neighbouring bins."""
-        groups = self.sources.usual(GROUPS, self.asked, by=("of_5", "of_10", "rows"))
-        bare = Symbol("sum", (groups,), (*self.values.labels, label))
-        return Symbol("regroup", (self.values, bare, label), (*self.n.labels, label))
-
-    def rows_of(self, at: int) -> Symbol:
-        """Rows of one bin; only of a single column."""
-        from wakeful.live.export.series import bin_labels
-
-        if len(self.asked.columns) > 1:
-            raise CannotSay("it asks for the same value of several columns", "the same of one column at a time")
-        return self._beside(bin_labels(self.like.bins)[at])
-
-
-class _Grids:
-    """``origin`` and ``step`` of numeric columns."""
-
-    def __init__(self, live: LiveColumn) -> None:
-        self._live = live
-
-    def __getattr__(self, name: str) -> Operand:
-        if name not in ("origin", "step"):
-            raise CannotSay(f"it needs the {name} of every bin", "mean")
-        live = self._live
-        bins = live.sources.reference.layout.bins
-        rows: dict[tuple[str | None, Slice], float] = {
-            (column, part): getattr(bins[column], name) for column in live.asked.columns for part in live.asked.parts
-        }
-        return live.sources.constant(live.asked, rows)
-
-
-@dataclass(frozen=True, eq=False)
-class UsualColumn(LiveColumn):
-    """The same of the reference: shares are read from what the service exports, numbers of rows are constants."""
-
-    def __post_init__(self) -> None:
-        if self.sources.reference.seasons is not None:
-            self.refuse()
-
-    @staticmethod
-    def refuse() -> NoReturn:
-        """What is usual depends on the hour."""
-        raise CannotSay(
-            "what is usual differs by the hour of the week in this reference, and rules do not know the hour",
-            "the same without the reference, or learn it without a time column",
-        )
-
-    @cached_property
-    def values(self) -> Symbol:
-        """Share per bin, which stands for rows."""
-        return self.sources.usual(SHARES, self.asked)
-
-    @property
-    def n(self) -> Operand:
-        """Rows that have a value."""
-        return self._constant(lambda one: one.n)
-
-    @property
-    def rows(self) -> Operand:
-        """All rows."""
-        return self._constant(lambda one: one.rows)
-
-    @property
-    def missing(self) -> Operand:
-        """Rows without a value."""
-        return self._constant(lambda one: one.missing)
-
-    def _constant(self, of: Any) -> Operand:
-        counts, asked = self.sources.reference.counts, self.asked
-        find = self.sources.reference.layout.find_slice
-        rows: dict[tuple[str | None, Slice], float] = {
-            (column, part): of(column_counts(counts, column, find(*part)))
-            for column in asked.columns
-            for part in asked.parts
-        }
-        return self.sources.constant(asked, rows)
-
-    @property
-    def expected(self) -> UsualColumn:
-        """Itself: what is exported are the shares to expect."""
-        return self
-
-    @property
-    def not_shown(self) -> str:
-        """The mark of bins that training did not show."""
-        return "new"
-
-    def groups(self, wanted: int) -> str:
-        """The label that names the group of each bin."""
-        return f"of_{wanted}"
-
-    def grouped(self, label: str) -> Symbol:
-        """Share per group of neighbouring bins."""
-        groups = self.sources.usual(GROUPS, self.asked, by=("of_5", "of_10", "rows"))
-        bare = Symbol("sum", (groups,), (*self.values.labels, label))
-        return Symbol("regroup", (self.values, bare, label), (*(one for one in bare.labels if one != "bin"),))
-
-    def _unknown(self) -> Any:
-        raise CannotSay("it needs more of the reference than the shares of its bins")
-
-    invalid = property(_unknown)
-    off_grid = property(_unknown)
-    steps = property(_unknown)
-    squared_steps = property(_unknown)

@@ -112,7 +112,7 @@ class Symbol(NDArrayOperatorsMixin):
         return Symbol(how, (self,), (one for one in self.labels if one not in BINS))
 
 
-BINS = ("bin", "of_5", "of_10")  # labels of bins, and of groups of them
+BINS = ("bin", "of_5", "of_10", "hour")  # labels of bins, of groups of them, and of hours of the week
 _KNOWN: WeakValueDictionary[Any, Symbol] = WeakValueDictionary()
 
 
@@ -148,6 +148,8 @@ def _applied(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         raise CannotSay(f"it uses numpy's {ufunc.__name__}")
     a, b = inputs
     symbol = _BINARY[ufunc]
+    if symbol == "-" and a is b:
+        return 0.0  # what is asked of the reference is compared with itself
     if {"min": math.inf, "max of": -math.inf}.get(symbol) in [one for one in inputs if not isinstance(one, Symbol)]:
         return a if isinstance(a, Symbol) else b
     if _is_spoilt(symbol, inputs):

@@ -12,12 +12,13 @@ import numpy as np
 
 from wakeful.budget import duration
 from wakeful.checks import Assertion, Check
+from wakeful.compile.columns import HourlyColumn, Hours, LiveColumn, Mixed, UsualColumn
 from wakeful.compile.outcomes import live_outcomes
 from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan, Recording, Refusal
 from wakeful.compile.promql import Writer
-from wakeful.compile.sources import Asked, LiveColumn, Mixed, Sources, UsualColumn
+from wakeful.compile.sources import Asked, Sources
 from wakeful.compile.symbols import CannotSay, Case, Operand, Symbol, cases, explore
-from wakeful.counts import IDS, Slice
+from wakeful.counts import IDS, Counts, Slice
 from wakeful.errors import SignalError, UnknownName
 from wakeful.evidence import Estimate
 from wakeful.expression import Comparison, Element, Key, Leaf, Node, Op, calculate, leaves_of, on_reference, sources_of
@@ -201,7 +202,8 @@ class _SymbolicWindow(Window):
         """The value of a leaf with its interval, as symbols."""
         asked = (leaf, self.alpha, self.release)
         if asked not in self._known:
-            self._known[asked] = self._constant(leaf) if leaf.of_reference else self._traced(leaf)
+            is_constant = leaf.of_reference and not self._is_hourly(leaf)
+            self._known[asked] = self._constant(leaf) if is_constant else self._traced(leaf)
         return self._known[asked]
 
     def _asked(self, leaf: Leaf) -> Asked:
@@ -212,10 +214,9 @@ class _SymbolicWindow(Window):
         )  # fmt: skip
 
     def _constant(self, leaf: Leaf) -> Estimate:
-        """A leaf that is asked of the reference: known already."""
-        if self.reference.seasons is not None:
-            UsualColumn.refuse()
-        window = Window(self.reference, self.reference.counts, self.alpha, length=self.length, release=self.release)
+        """A leaf that is asked of the whole reference: known already."""
+        nothing = Counts.zero(self.reference.layout)
+        window = Window(self.reference, nothing, self.alpha, length=self.length, release=self.release)
         found = {
             (column, part): window.estimate(leaf._replace(columns=None if column is None else (column,), parts=(part,)))
             for column in leaf.columns or (None,)
@@ -227,18 +228,22 @@ class _SymbolicWindow(Window):
         )
 
     def _traced(self, leaf: Leaf) -> Estimate:
-        if leaf.against:
-            raise CannotSay("how few rows are grouped follows the earlier window", f"live.ago({leaf.against!r})")
         if leaf.signal.column == IDS:
             raise CannotSay("ids stay inside the service")
         asked = self._asked(leaf)
         name = self.reference.model.score.name
         every = [(column, part) for column in leaf.columns or (None,) for part in leaf.parts]
-        rho = self.sources.constant(asked, {(column, part): self._rho(leaf, column or name) for column, part in every})
+        times = 0 if leaf.of_reference else 2 if leaf.against else 1
+        rho = self.sources.constant(
+            asked, {(column, part): self._rho(leaf, column or name) * times for column, part in every}
+        )
         arguments = dict(leaf.arguments)
 
         def estimated() -> tuple[Estimate]:
             live, expected = self._views(leaf, asked)  # made anew for every way, as they keep what they once found
+            if leaf.of_reference and isinstance(expected, UsualColumn):
+                return (_widened(self._constant(leaf), live.n if leaf.columns else live.rows),)
+            live = expected if leaf.of_reference else live
             with np.errstate(invalid="ignore"):  # no counts lead some of the ways
                 return (leaf.signal.estimate(live, expected, arguments, self.alpha, rho),)
 
@@ -250,12 +255,30 @@ class _SymbolicWindow(Window):
         counts = self.reference.counts
         if leaf.signal.of == "labels":
             raise CannotSay("predictions and outcomes are joined outside of the service", "wakeful replay --outcomes")
+        past = asked._replace(ago=leaf.against)
         if leaf.signal.of not in ("column", "rows"):
             usual = outcomes(counts, 0, leaf.held_out, self.release)
-            return live_outcomes(self.sources, asked, usual), usual
+            live = live_outcomes(self.sources, asked, usual)
+            return live, live_outcomes(self.sources, past, usual) if leaf.against else usual
         like = column_counts(counts, leaf.columns[0] if leaf.columns else self.reference.model.score.name)
-        live = LiveColumn(self.sources, asked, like)
-        return live, UsualColumn(self.sources, asked, like) if leaf.signal.wants_reference else live
+        column = LiveColumn(self.sources, asked, like)
+        if leaf.against:
+            return column, LiveColumn(self.sources, past, like)
+        if not (leaf.of_reference or leaf.signal.wants_reference):
+            return column, column
+        knows_hours = self._is_hourly(leaf) and Hours(self.sources, asked).are_known()
+        return column, (HourlyColumn if knows_hours else UsualColumn)(self.sources, asked, like)
+
+    def _is_hourly(self, leaf: Leaf) -> bool:
+        """Whether what the reference says of it differs by the hour: of columns, and of all traffic."""
+        is_counted_by_hour = leaf.signal.of in ("column", "rows") and leaf.signal.column != IDS
+        is_of_all = leaf.parts[0].segment is None
+        return self.reference.seasons is not None and is_counted_by_hour and is_of_all and not leaf.against
+
+
+def _widened(constant: Estimate, live: Symbol) -> Estimate:
+    """A constant for each of the series of a symbol."""
+    return Estimate(*(one if _is_nan(one) else 0.0 * live + one for one in constant))
 
 
 def _merged(paths: list[Case]) -> list[Estimate]:

@@ -30,7 +30,7 @@ def shares(live: ColumnCounts, reference: ColumnCounts) -> tuple[Floats, Floats]
     rows = minimum(live.n, reference.n) if reference.n > 0 else live.n
     for below, wanted in LEVELS:
         if rows < below:
-            groups = expected.groups(wanted)
+            groups = reference.groups(wanted)
             q, p = live.grouped(groups), expected.grouped(groups)
             break
     return q / q.sum(), p / p.sum()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wakeful.bins import CategoryBins, NumericBins
+from wakeful.bins import NumericBins
 from wakeful.errors import UnknownName
 from wakeful.evidence import Share
 from wakeful.signals.signal import signal
@@ -35,8 +35,8 @@ def unseen(live: ColumnCounts, reference: ColumnCounts) -> Share:
     value between them, in a gap where training had none. In the reference itself it is the share to expect
     of new categories in healthy traffic (Good 1953: the share of values seen once).
     """
-    if live is reference and isinstance(live.bins, CategoryBins):
-        return Share(live.bins.new_share * live.n, live.n)
+    if live is reference:
+        return Share(live.unseen, live.n)
     return Share(live.within(reference.not_shown), live.n)
 
 

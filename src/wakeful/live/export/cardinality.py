@@ -9,6 +9,7 @@ from typing import NamedTuple
 from wakeful.counts import CLOCK, IDS
 from wakeful.errors import DataError
 from wakeful.expression import Comparison, leaves_of
+from wakeful.live.export.hours import at_hours, series_of_hours
 from wakeful.live.export.series import REFERENCE, Series, series_of_column, series_of_outcomes, series_of_rows
 from wakeful.live.shared.meters import COUNTERS, GAUGES
 from wakeful.reference import Reference
@@ -61,6 +62,8 @@ class Part(NamedTuple):
 def parts(reference: Reference, by_segment: BySegment | None = None) -> Iterator[Part]:
     """All that is exported of a model; no reference is told for values of a segment that training did not show.
 
+    Where hours of the week differ, what is usual at those of the rows is told of all traffic, as its reference differs.
+
     Args:
         reference: what it was learnt from.
         by_segment: what is exported for the values of each segment; everything without it.
@@ -78,6 +81,10 @@ def parts(reference: Reference, by_segment: BySegment | None = None) -> Iterator
             live = [one for one in some if one.name not in REFERENCE]
             yield Part(segment, name, [at for at in slices if is_known[at]], some)
             yield Part(segment, name, [at for at in slices if not is_known[at]], live)
+    if reference.seasons is not None:
+        yield Part(None, CLOCK, [0], series_of_hours(reference))
+        for name in columns:
+            yield Part(None, name, [0], list(at_hours(reference, series[name])))
 
 
 def must_fit(reference: Reference, by_segment: BySegment | None, budget: int) -> None:

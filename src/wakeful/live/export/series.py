@@ -19,8 +19,11 @@ from wakeful.counts import SUM_UNIT, Cells, Layout
 
 __all__ = [
     "HELP",
+    "HOUR",
+    "KNOWN",
     "REFERENCE",
     "SHARES",
+    "TIMED",
     "Series",
     "bin_labels",
     "series_of_column",
@@ -33,6 +36,7 @@ _BY_BIN, SHARES = "wakeful_bin_total", "wakeful_reference_share"
 _MISSING, _ROWS = "wakeful_reference_missing_share", "wakeful_reference_rows"
 _ANSWERS, _SCORES = "wakeful_answer_total", "wakeful_answer_score_total"
 _OUTCOMES, _OUTCOME_SUMS = "wakeful_outcome_total", "wakeful_outcome_sum_total"
+TIMED, KNOWN, HOUR = "wakeful_timed_rows_total", "wakeful_usual_rows_total", "wakeful_usual_hour_total"
 
 HELP = {
     "wakeful_rows_total": "Rows counted.",
@@ -46,6 +50,12 @@ HELP = {
     _OUTCOMES: "Rows by answer and true outcome, where that is known; it may have come long after the answer.",
     "wakeful_outcome_invalid_total": "Rows whose outcome is no valid one.",
     _OUTCOME_SUMS: "Sums over rows with an answer and a known outcome; errors and labels in the reference's scales.",
+    TIMED: "Rows that have a time.",
+    KNOWN: "Rows of an hour of the week of which training had rows.",
+    HOUR: "The same by hour, divided by the root of the rows that training had of it and one more.",
+    "wakeful_usual_bin_total": "Rows by the value of a column, as training had them at the same hours of the week.",
+    "wakeful_usual_column_sum_total": "Sums of a numeric column, likewise.",
+    "wakeful_usual_off_grid_total": "Rows whose value has more decimals than most, likewise.",
     SHARES: "Share of a bin to expect among the values: that of training, which new categories take a part of.",
     _MISSING: "Share of rows without a value in training.",
     _ROWS: "Rows of the training data.",

@@ -36,8 +36,8 @@ def marks(reference: Reference, name: str, at: int) -> list[dict[str, str]]:
     ``of_10`` and ``of_5`` number the groups of neighbours by which few rows are judged; ``rows`` says of bins which
     training did not show whether they hold values ``outside`` of its range, or new ones inside (``new``).
     """
-    column = column_counts(reference.counts, name, at)
-    groups = {f"of_{wanted}": column.expected.groups(wanted) for _, wanted in LEVELS}
+    column = column_counts(reference.counts, name, at, reference.counts)
+    groups = {f"of_{wanted}": column.groups(wanted) for _, wanted in LEVELS}
     found = [{label: f"{group[bin]:02d}" for label, group in groups.items()} for bin in range(len(column.values))]
     special = {"new": column.not_shown}
     if isinstance(column.bins, NumericBins):
