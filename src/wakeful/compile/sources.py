@@ -257,8 +257,14 @@ class LiveColumn:
 
     @property
     def rows(self) -> Symbol:
-        """All rows."""
-        return self.sources.increase("rows", self.asked._replace(columns=()))
+        """All rows; of columns, the sum of their bins.
+
+        Where a counter was near 0 before its window, Prometheus prolongs its increase by less: a bin may grow by less
+        than its part of all rows, and shares of rows that were counted otherwise would not add up to 1.
+        """
+        if not self.asked.columns:
+            return self.sources.increase("rows", self.asked)
+        return self.sources.increase("bin", self.asked, by=("bin",)).sum()
 
     @property
     def share(self) -> Symbol:
