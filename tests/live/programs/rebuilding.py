@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import wakeful
-from wakeful.bins import REACH, NumericBins
+from wakeful.bins import REACH
 from wakeful.counting import FAR
 from wakeful.counts import SUM_UNIT, Counts
 from wakeful.live.export.series import bin_labels, unique
@@ -31,19 +31,12 @@ def rebuilt(reference: wakeful.Reference, series: Series) -> Counts:
             counts.table[at, place.start + bin_labels(layout.bins[named["column"]]).index(named["bin"])] = value
         elif name == "wakeful_column_sum_total":
             stop = layout.cells[named["column"]].stop
-            counts.table[at, stop - (4 if named["statistic"] == "steps" else 2)] = value
+            place = stop - (2 if named["statistic"] == "squared_steps" else 4)
+            counts.table[at, place] += value * (-REACH if named["statistic"] == "rows" else 1)
         elif name == "wakeful_off_grid_total":
             counts.table[at, layout.cells[named["column"]].stop - 1] = value
         elif name.startswith(("wakeful_answer_", "wakeful_outcome_")) and name != "wakeful_outcome_invalid_total":
             _OUTCOME[task](layout, table, named, value)
-    for name, place in layout.cells.items():
-        if isinstance(layout.bins[name], NumericBins):
-            n = counts.table[:, place.start : place.start + place.values].sum(axis=1)
-            counts.table[:, place.stop - 4] -= REACH * n
-    if task == "regression":
-        for at in range(len(layout.slices)):
-            table = counts.outcome(at)
-            table[0, 0, 0, 0, [1, 5]] -= FAR * SUM_UNIT * table[..., 0, 0].sum()
     return counts
 
 
@@ -83,8 +76,10 @@ def _regression(layout, table, named: dict[str, str], value: float) -> None:
         at = bin_labels(layout.bins[layout.model.score.name]).index(named["bin"])
         table[0, 0, at, 0, 0] += value if "truth" in named else 0
         table[0, 0, at, 1, 0] += -value if "truth" in named else value
+    elif named["statistic"] == "rows":
+        table[0, 0, 0, 0, [1, 5]] -= FAR * SUM_UNIT * value
     else:
-        table[0, 0, 0, 0, 1 + statistics.index(named["statistic"])] = value * SUM_UNIT
+        table[0, 0, 0, 0, 1 + statistics.index(named["statistic"])] += value * SUM_UNIT
 
 
 def _multiclass(layout, table, named: dict[str, str], value: float) -> None:
