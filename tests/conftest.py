@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from started import Program, free_port
 
 import wakeful
 
@@ -72,6 +76,27 @@ def scripts_of(folder: Path) -> Iterator[Callable[[str], Any]]:
 def scripts() -> Callable[[Path], contextlib.AbstractContextManager[Callable[[str], Any]]]:
     """Imports modules of a folder of scripts."""
     return scripts_of
+
+
+LOANS = Path(__file__).resolve().parents[1] / "examples" / "loans"
+Example = Callable[[str], Any]
+
+
+@pytest.fixture(scope="module")
+def example(scripts: Any) -> Iterator[Example]:
+    """The modules of the example, by name."""
+    with scripts(LOANS) as load:
+        yield load
+
+
+@pytest.fixture(scope="module")
+def trained(example: Example, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that the service needs."""
+    folder = tmp_path_factory.mktemp("loans")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train.py", str(folder)])
+        example("train").main()
+    return folder
 
 
 Traffic = Callable[..., dict[str, Any]]
@@ -148,3 +173,40 @@ def bucket(real_component: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
         finally:
             server.terminate()
             log.close()
+
+
+@pytest.fixture
+def prometheus(real_component: Any, tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """A real Prometheus that scrapes some addresses every second, keeps what a folder holds already, and records rules.
+
+    One evaluation of the rules has one timestamp, and each sees what those before it have recorded.
+    """
+    binary = shutil.which("prometheus")
+    real_component(binary is not None, "Prometheus", "apt-get install --no-install-recommends prometheus")
+    assert binary is not None
+    started: list[Program] = []
+
+    def start(*targets: str, data: str | Path = "data", rules: Sequence[Mapping[str, Any]] = ()) -> Program:
+        folder, port = tmp_path / "prometheus", free_port()
+        folder.mkdir()
+        groups = [{"name": "all", "interval": "1s", "rules": rules}] if rules else []
+        (folder / "rules.yml").write_text(json.dumps({"groups": groups}))
+        config = {
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": [{"job_name": "service", "static_configs": [{"targets": targets}]}],
+            "rule_files": ["rules.yml"],
+        }
+        (folder / "prometheus.yml").write_text(json.dumps(config))
+        command = [
+            binary, "--config.file=prometheus.yml", f"--storage.tsdb.path={data}",
+            "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}",
+        ]  # fmt: skip
+        started.append(Program(command, port, folder))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.process.terminate()
+            one.process.wait()

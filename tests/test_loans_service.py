@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +24,6 @@ from wakeful.live.shared.meters import COUNTERS, identity
 from wakeful.live.shared.slots import read
 from wakeful.loading import load_monitor
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "loans"
 GUNICORN = "gunicorn {app} --bind 127.0.0.1:{{port}} --workers 2 --no-control-socket"
 SERVERS = {
     "FastAPI, gunicorn with uvicorn's workers": f"{GUNICORN} --worker-class uvicorn_worker.UvicornWorker",
@@ -37,23 +35,6 @@ SERVERS = {
 BREAKABLE = SERVERS["FastAPI, gunicorn with uvicorn's workers"].format(app="breakable:app")
 
 Example = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def example(scripts: Any) -> Iterator[Example]:
-    """The modules of the example, by name."""
-    with scripts(EXAMPLE) as load:
-        yield load
-
-
-@pytest.fixture(scope="module")
-def trained(example: Example, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that the service needs."""
-    folder = tmp_path_factory.mktemp("loans")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["train.py", str(folder)])
-        example("train").main()
-    return folder
 
 
 class Running:

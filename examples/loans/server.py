@@ -1,4 +1,4 @@
-"""Starts a service on a free port of this machine, waits until it answers, and stops it again."""
+"""Starts a service on a port of this machine, waits until it answers, and stops it again."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ class Server:
     Args:
         command: a Python module and its arguments, ``{port}`` among them: ``uvicorn service:app --port {port}``.
         folder: that train.py has filled; its log and the counts that its workers share are written there, too.
+        port: where it answers; a free one without it.
 
     Attributes:
-        url: where it answers.
+        port, url: where it answers.
         counts: where its workers share what they count.
     """
 
-    def __init__(self, command: str, folder: Path) -> None:
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, command: str, folder: Path, port: int | None = None) -> None:
+        self.port = port or _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         folder = folder.resolve()
         self.counts = folder / "counts"
         self._log = folder / "service.log"
@@ -41,7 +42,7 @@ class Server:
         settings["OMP_NUM_THREADS"] = "1"  # the workers share the processors between them
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *shlex.split(command.format(port=port))],
+                [sys.executable, "-m", *shlex.split(command.format(port=self.port))],
                 cwd=folder, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 

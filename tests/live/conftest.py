@@ -85,36 +85,6 @@ def served() -> Iterator[Callable[[Any], str]]:
 
 
 @pytest.fixture
-def prometheus(real_component: Any, tmp_path: Path) -> Iterator[Callable[..., Program]]:
-    """A real Prometheus that scrapes an address every second, or none, and keeps what a folder holds already."""
-    binary = shutil.which("prometheus")
-    real_component(binary is not None, "Prometheus", "apt-get install --no-install-recommends prometheus")
-    assert binary is not None
-    started: list[Program] = []
-
-    def start(target: str | None = None, data: str | Path = "data") -> Program:
-        folder, port = tmp_path / "prometheus", free_port()
-        folder.mkdir()
-        (folder / "prometheus.yml").write_text(
-            "global: {scrape_interval: 1s}\n"
-            f"scrape_configs: [{{job_name: service, static_configs: [{{targets: {[target] if target else []}}}]}}]\n"
-        )
-        command = [
-            binary, "--config.file=prometheus.yml", f"--storage.tsdb.path={data}", "--storage.tsdb.retention.time=100y",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ]  # fmt: skip
-        started.append(Program(command, port, folder))
-        return started[-1]
-
-    try:
-        yield start
-    finally:
-        for one in started:
-            one.process.terminate()
-            one.process.wait()
-
-
-@pytest.fixture
 def promtool(real_component: Any) -> str:
     """The path of the real promtool."""
     binary = shutil.which("promtool")

@@ -151,9 +151,10 @@ class _LiveNumbers(NumberOutcomes):
         units = (error, error, error**2, error**4, label, label**2, label**4, error**2 * label**2)
         found = np.empty(9, dtype=object)
         found[0] = rows
+        raised = FAR * _total(self.sources, self.asked, "outcome_sum", statistic="rows")  # prolonged as what it raised
         for at, (name, unit) in enumerate(zip(_STATISTICS, units, strict=True), start=1):
             total = _total(self.sources, self.asked, "outcome_sum", statistic=name)
-            found[at] = unit * (total - FAR * rows if name in ("error", "label") else total)
+            found[at] = unit * (total - raised if name in ("error", "label") else total)
         return found
 
     @property

@@ -20,17 +20,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
+from rebuilding import rebuilt
 
 import wakeful
-from wakeful.bins import REACH, CategoryBins, NumericBins
-from wakeful.counting import FAR
-from wakeful.counts import SUM_UNIT, Counts
+from wakeful.bins import CategoryBins
+from wakeful.counts import Counts
 from wakeful.errors import DataError, SignalError
 from wakeful.live.export import exporter as exporter_module
 from wakeful.live.export.cardinality import OUTCOMES, parts
 from wakeful.live.export.exporter import Exporter, register, unregister
 from wakeful.live.export.exposition import asgi_app, render, wsgi_app
-from wakeful.live.export.series import bin_labels, unique
+from wakeful.live.export.series import bin_labels
 from wakeful.signals import find, names
 from wakeful.views import column_counts, outcomes
 
@@ -127,90 +127,6 @@ def test_what_recorders_tell_of_themselves(counted: tuple[Exporter, Counts]):
 
 # Enough for every signal.
 
-
-def rebuilt(reference: wakeful.Reference, series: Series) -> Counts:
-    """Counts that stand for what was scraped: what was added up before lies in one of its cells."""
-    counts = Counts.zero(reference.layout)
-    layout, task = reference.layout, reference.model.task
-    segments = unique_slices(reference)
-    for labels, value in series.items():
-        named = dict(labels)
-        name, at = named["__name__"], segments.get((named.get("segment"), named.get("value")))
-        if at is None or named.get("reference") != layout.fingerprint:
-            continue
-        table = counts.outcome(at)
-        if name == "wakeful_rows_total":
-            counts.table[at, 0] = value
-        elif name == "wakeful_bin_total":
-            place = layout.cells[named["column"]]
-            counts.table[at, place.start + bin_labels(layout.bins[named["column"]]).index(named["bin"])] = value
-        elif name == "wakeful_column_sum_total":
-            stop = layout.cells[named["column"]].stop
-            counts.table[at, stop - (4 if named["statistic"] == "steps" else 2)] = value
-        elif name == "wakeful_off_grid_total":
-            counts.table[at, layout.cells[named["column"]].stop - 1] = value
-        elif name.startswith(("wakeful_answer_", "wakeful_outcome_")) and name != "wakeful_outcome_invalid_total":
-            _OUTCOME[task](layout, table, named, value)
-    for name, place in layout.cells.items():
-        if isinstance(layout.bins[name], NumericBins):
-            n = counts.table[:, place.start : place.start + place.values].sum(axis=1)
-            counts.table[:, place.stop - 4] -= REACH * n
-    if task == "regression":
-        for at in range(len(layout.slices)):
-            table = counts.outcome(at)
-            table[0, 0, 0, 0, [1, 5]] -= FAR * SUM_UNIT * table[..., 0, 0].sum()
-    return counts
-
-
-def unique_slices(reference: wakeful.Reference) -> dict[tuple[str | None, str | None], int]:
-    found: dict[tuple[str | None, str | None], int] = {(None, None): 0}
-    for segment in reference.model.segments:
-        values = reference.layout.segment_values(segment)
-        found |= {(segment, value): len(found) + at for at, value in enumerate(unique(values[:-4], values[-4:]))}
-    return found
-
-
-def _binary(layout, table, named: dict[str, str], value: float) -> None:
-    cohort = {"any": 0, "unsaid": 0, "rest": 1, "holdout": 2}[named["cohort"]]
-    group = table[cohort, int(named["flagged"] == "true")]
-    at = bin_labels(layout.bins[layout.model.score.name]).index(named["bin"]) if "bin" in named else 0
-    if named["__name__"] == "wakeful_answer_total":
-        group[at, 2, 0] += value
-    elif named["__name__"] == "wakeful_answer_score_total":
-        group[at, 2, 1] += value * SUM_UNIT
-    elif "truth" in named:
-        group[at, ("negative", "positive").index(named["truth"]), 0] = value
-        group[at, 2, 0] -= value
-    elif named["statistic"] == "score":
-        group[at, 0, 1] += value * SUM_UNIT
-        group[at, 2, 1] -= value * SUM_UNIT
-    elif named["statistic"] == "score_of_positives":
-        group[0, 1, 1] += value * SUM_UNIT
-        group[0, 0, 1] -= value * SUM_UNIT
-    else:
-        group[0, 0, {"squared_score": 2, "log_loss": 3}[named["statistic"]]] = value * SUM_UNIT
-
-
-def _regression(layout, table, named: dict[str, str], value: float) -> None:
-    statistics = ("error", "absolute_error", "squared_error", "error_to_the_fourth",
-                  "label", "squared_label", "label_to_the_fourth", "squared_error_by_squared_label")  # fmt: skip
-    if "bin" in named:
-        at = bin_labels(layout.bins[layout.model.score.name]).index(named["bin"])
-        table[0, 0, at, 0, 0] += value if "truth" in named else 0
-        table[0, 0, at, 1, 0] += -value if "truth" in named else value
-    else:
-        table[0, 0, 0, 0, 1 + statistics.index(named["statistic"])] = value * SUM_UNIT
-
-
-def _multiclass(layout, table, named: dict[str, str], value: float) -> None:
-    labels = bin_labels(layout.bins[layout.model.score.name])[:-2]
-    answer = table[0, 0, labels.index(named["bin"]), :, 0]
-    answer[len(labels)] += -value if "truth" in named else value
-    if "truth" in named:
-        answer[labels.index(named["truth"])] = value
-
-
-_OUTCOME = {"binary": _binary, "regression": _regression, "multiclass": _multiclass}
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "quantile": {"level": 0.9}, "value": {"true_positive": 5.0, "false_negative": -1.0},

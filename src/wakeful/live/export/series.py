@@ -1,8 +1,9 @@
 """Which series a layout becomes in Prometheus, and which counts each of them adds up.
 
 Every series is a weighted sum of cells of one slice and never falls: what may be negative, such as a sum of
-errors, is raised by the most that a row can take off. Rows whose outcome is unknown become fewer when it comes, so
-they are told as the rows that were answered, less those whose outcome is known.
+errors, is raised by the most that a row can take off, and the rows that raised it are told beside it, as one series.
+Rows whose outcome is unknown become fewer when it comes, so they are told as the rows that were answered, less those
+whose outcome is known.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ HELP = {
     "wakeful_rows_total": "Rows counted.",
     _BY_BIN: "Rows by the value of a column; (missing) and (invalid) beside the bins of its values.",
     "wakeful_column_sum_total": (
-        "Sums of a numeric column: of steps above the lowest that is summed, and of squared steps from its origin."
+        "Sums of a numeric column: of rows, of steps above the lowest that is summed, of squared steps from its origin."
     ),
     "wakeful_off_grid_total": "Rows whose value has more decimals than nearly all had in training.",
     _ANSWERS: "Rows by answer, whether or not their outcome is known.",
@@ -138,6 +139,7 @@ def _sums_of_column(name: str, place: Cells, bins: NumericBins) -> list[Series]:
     values = range(place.start, place.start + place.values)
     sums = "wakeful_column_sum_total"
     found = [
+        Series(sums, {"column": name, "statistic": "rows"}, values, [1.0] * len(values)),
         Series(sums, {"column": name, "statistic": "steps"}, [step, *values], [1.0, *[float(REACH)] * len(values)]),
         Series(sums, {"column": name, "statistic": "squared_steps"}, [upper, lower], [HALF, 1.0]),
     ]
@@ -232,6 +234,7 @@ def _regression(layout: Layout, table: Ints) -> Iterator[Series]:
         if at < rows.shape[-1]:  # an error needs a prediction
             yield _sum(_OUTCOMES, table[..., at, 0, 0], bin=label, truth="known")
     yield _sum("wakeful_outcome_invalid_total", table[..., 2, 0])
+    yield _sum(_OUTCOME_SUMS, rows, statistic="rows")
     for at, name in enumerate(_STATISTICS, start=1):
         one = _total(_OUTCOME_SUMS, answered[..., at], statistic=name)
         if name in _SIGNED:
