@@ -123,7 +123,7 @@ def test_the_benchmark_runs() -> None:
     assert re.findall(r"^(?:numbers|mixed), by (?:DuckDB|PyArrow)$", shown, re.M) == [
         "numbers, by DuckDB", "numbers, by PyArrow", "mixed, by DuckDB", "mixed, by PyArrow"
     ]  # fmt: skip
-    assert "tally.py" in shown
+    assert "panel.py" in shown
 
 
 # What runs them.

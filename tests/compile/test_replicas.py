@@ -256,13 +256,16 @@ def judged(monitor: wakeful.Monitor, found: Recorded) -> Iterator[tuple[Key, flo
         past = {EARLIER: counts[check.window, duration(EARLIER)]}
         for one in monitor.judge(check, counts[check.window, 0.0], past=past):
             judgement = one.judgement
+            if judgement.verdict == "maturing":  # asks for a join
+                continue
             value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value", "")
             numbers = (
                 judgement.estimate, judgement.low, judgement.high, judgement.n, judgement.limit, judgement.noise,
                 judgement.reference, {"pass": 0.0, "unsure": 1.0, "fail": 2.0}[judgement.verdict],
             )  # fmt: skip
             for record, number in zip(RESULTS, numbers, strict=True):
-                if not math.isnan(judgement.estimate):
+                is_held = record != VERDICT or not math.isnan(judgement.limit)  # against something
+                if is_held and not math.isnan(judgement.estimate) and not math.isnan(number):
                     yield (check.name, str(one.at), record, judgement.column or "", value), number
 
 

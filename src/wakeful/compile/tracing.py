@@ -70,7 +70,10 @@ class _Said(NamedTuple):
 
 def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recording], dict[str, tuple[Recording, ...]]]:
     """The recordings that several checks read, and those of each."""
-    roots = {name: [result for one in some for result in one.results] for name, some in said.items()}
+    roots = {
+        name: [result for one in some for result in one.results if isinstance(result, Symbol)]
+        for name, some in said.items()
+    }
     writer = Writer(model, [one for some in roots.values() for one in some])
     results: dict[str, list[Recording]] = {}
     users: dict[str, set[str]] = defaultdict(set)
@@ -79,6 +82,7 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
             Recording(record, writer.write(result), {"model": model, "check": name} | one.labels)
             for one in some
             for record, result in zip(_RESULTS, one.results, strict=True)
+            if isinstance(result, Symbol)  # what is not known, such as a reference without outcomes, is not recorded
         ]
         for part in writer.parts_of(roots[name]):
             users[part.record].add(name)
