@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -487,6 +489,24 @@ def compile_(
     for line in output.lines():
         print(line)  # rich would take the line number in ``file.py:100:`` for an emoji
     raise typer.Exit(FAILED if output.lacks else PASSED)
+
+
+@app.command()
+def up(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that wakeful compile wrote.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Prometheus' folder, such as one with back-filled blocks; none is kept without."
+        ),
+    ] = None,
+) -> None:
+    """Run what a folder was compiled for: Prometheus, and Alertmanager and Grafana where installed; Ctrl-C ends it."""
+    from wakeful.compile.up import up as run
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
+    with contextlib.suppress(KeyboardInterrupt):
+        run(folder, data, lambda line: print(line, flush=True))
 
 
 log_app = typer.Typer(help="The log that a service writes.", no_args_is_help=True)

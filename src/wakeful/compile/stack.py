@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 __all__ = [
+    "ALERTMANAGER",
     "DASHBOARDS",
+    "LOCAL_HOST",
     "LOCAL_TARGET",
+    "MOUNTED",
+    "PROMETHEUS_URL",
     "compose",
     "datasources",
     "prometheus",
@@ -15,8 +19,11 @@ __all__ = [
     "scraping",
 ]
 
-LOCAL_TARGET = "host.docker.internal:8000"  # a service on the machine that runs the containers
-_ALERTMANAGER = "alertmanager:9093"
+LOCAL_HOST = "host.docker.internal"  # the machine that runs the containers
+LOCAL_TARGET = f"{LOCAL_HOST}:8000"
+ALERTMANAGER = "alertmanager:9093"
+PROMETHEUS_URL = "http://prometheus:9090"
+MOUNTED = "/dashboards"
 DASHBOARDS = "grafana/dashboards"  # folder of the JSON files
 _SCRAPED = 15  # seconds
 
@@ -44,7 +51,7 @@ def prometheus(targets: Sequence[str], rules: str, scraped: str) -> dict[str, An
     return {
         "global": {"scrape_interval": scraped, "evaluation_interval": "1m"},
         "rule_files": [rules],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [_ALERTMANAGER]}]}]},
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [ALERTMANAGER]}]}]},
         "scrape_configs": [{"job_name": "wakeful", "static_configs": [{"targets": list(targets)}]}],
     }
 
@@ -56,7 +63,7 @@ def datasources() -> dict[str, Any]:
         "uid": "prometheus",
         "type": "prometheus",
         "access": "proxy",
-        "url": "http://prometheus:9090",
+        "url": PROMETHEUS_URL,
         "isDefault": True,
     }
     return {"apiVersion": 1, "datasources": [source]}
@@ -64,7 +71,7 @@ def datasources() -> dict[str, Any]:
 
 def providers() -> dict[str, Any]:
     """Where Grafana finds its dashboards."""
-    provider = {"name": "wakeful", "folder": "wakeful", "type": "file", "options": {"path": "/dashboards"}}
+    provider = {"name": "wakeful", "folder": "wakeful", "type": "file", "options": {"path": MOUNTED}}
     return {"apiVersion": 1, "providers": [provider]}
 
 
@@ -105,7 +112,7 @@ def compose(rules: str) -> dict[str, Any]:
                 "ports": ["127.0.0.1:3000:3000"],
                 "volumes": [
                     "./grafana/provisioning:/etc/grafana/provisioning:ro",
-                    f"./{DASHBOARDS}:/dashboards:ro",
+                    f"./{DASHBOARDS}:{MOUNTED}:ro",
                     "grafana:/var/lib/grafana",
                 ],
                 "restart": "unless-stopped",
