@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from wakeful.delays import Delays, delays
 from wakeful.errors import DataError
 from wakeful.every import Every
-
-if TYPE_CHECKING:
-    from wakeful.outcomes.joined import Joined
+from wakeful.outcomes.resolved import Resolved
 
 __all__ = ["ageing"]
 
@@ -20,7 +16,7 @@ _MOST_CELLS = 1_000_000  # windows x bins of age, of several arrays of 8 bytes
 _FEWEST_BINS = 50
 
 
-def ageing(joined: Joined, every: str, timezone: str, bins: int) -> tuple[list[int], Delays]:
+def ageing(joined: Resolved, every: str, timezone: str, bins: int) -> tuple[list[int], Delays]:
     """Starts of the windows, those without predictions included, and the counts; see ``Joined.delays``."""
     [(first, last)] = joined.rows("SELECT min(t), max(t) FROM scratch.known")
     if first is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wakeful.errors import DataError, MissingExtra
+from wakeful.outcomes.resolved import Resolved
 
 try:
     import pyarrow as pa
@@ -15,16 +16,13 @@ try:
 except ImportError as error:
     raise MissingExtra("pyarrow", "history", "writing joined predictions") from error
 
-if TYPE_CHECKING:
-    from wakeful.outcomes.joined import Joined
-
 __all__ = ["write"]
 
 _CONTENT = b"wakeful.content"
 _STATE = b"wakeful.state"
 
 
-def write(joined: Joined, folder: str | os.PathLike[str]) -> list[str]:
+def write(joined: Resolved, folder: str | os.PathLike[str]) -> list[str]:
     """Write the days that have changed; files of days that have become empty go.
 
     Args:
@@ -64,7 +62,7 @@ def write(joined: Joined, folder: str | os.PathLike[str]) -> list[str]:
     return changed
 
 
-def _is_remembered(joined: Joined, path: Path) -> bool:
+def _is_remembered(joined: Resolved, path: Path) -> bool:
     """Whether a day that has no predictions had some once; those of forgotten days are kept."""
     start = dt.datetime.fromisoformat(path.stem).replace(tzinfo=dt.UTC)
     return int(start.timestamp()) * 1_000_000 >= joined.state.cutoff
@@ -77,7 +75,7 @@ def _told(path: Path) -> dict[bytes, bytes]:
         return {}
 
 
-def _write_day(joined: Joined, day: dt.date, path: Path, schema: Any) -> None:
+def _write_day(joined: Resolved, day: dt.date, path: Path, schema: Any) -> None:
     partial = path.with_name(f".{path.name}.partial")
     rows = joined.day(day)
     with pq.ParquetWriter(partial, schema, compression="zstd") as writer:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wakeful.errors import MissingExtra
 from wakeful.every import Every
+from wakeful.outcomes.resolved import Resolved
 
 try:
     import pyarrow as pa
     import pyarrow.compute as pc
 except ImportError as error:
     raise MissingExtra("pyarrow", "history", "joining outcomes") from error
-
-if TYPE_CHECKING:
-    from wakeful.outcomes.joined import Joined
 
 __all__ = ["AGES", "Ahead", "Health", "Known", "health", "known_by_age", "total"]
 
@@ -105,7 +103,7 @@ class _Window:
     waiting: Any = field(default_factory=lambda: np.zeros(len(AGES) + 1, dtype=np.int64))
 
 
-def health(joined: Joined, every: str, timezone: str = "UTC") -> list[Health]:
+def health(joined: Resolved, every: str, timezone: str = "UTC") -> list[Health]:
     """Label health per window, in order of time.
 
     Args:
@@ -143,7 +141,7 @@ def _added(histograms: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(sum(one) for one in zip(*histograms, strict=True)) or (0,) * (len(AGES) + 1)
 
 
-def known_by_age(joined: Joined, ages: Sequence[float] = AGES) -> list[Known]:
+def known_by_age(joined: Resolved, ages: Sequence[float] = AGES) -> list[Known]:
     """Of the predictions that are old enough, how many had their first outcome at each age."""
     ages = [one for one in ages if one * 1_000_000 <= joined.horizon]
     columns = ", ".join(
@@ -157,7 +155,7 @@ def known_by_age(joined: Joined, ages: Sequence[float] = AGES) -> list[Known]:
     return [Known(age, row[2 * at], row[2 * at + 1]) for at, age in enumerate(ages)]
 
 
-def _add(windows: dict[int, _Window], batch: Any, joined: Joined, tiles: Every) -> None:
+def _add(windows: dict[int, _Window], batch: Any, joined: Resolved, tiles: Every) -> None:
     """Add predictions to their windows."""
     columns = {name: batch.column(name) for name in batch.schema.names}
     t = _ints(columns["t"])

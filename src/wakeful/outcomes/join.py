@@ -16,7 +16,8 @@ from wakeful.engines.opening import open_history
 from wakeful.errors import DataError
 from wakeful.model import Model
 from wakeful.outcomes.intake import Taken, take_outcomes, take_predictions
-from wakeful.outcomes.joined import DAY, Joined, micro, resolve
+from wakeful.outcomes.joined import Joined
+from wakeful.outcomes.resolved import DAY, micro, resolve
 from wakeful.outcomes.state import State
 
 __all__ = ["Join", "Reading"]
