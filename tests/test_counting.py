@@ -123,7 +123,7 @@ _moments = st.one_of(
     st.none(),
     st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30)),
     st.dates(),
-    st.sampled_from([pd.NaT, "2024-03-04", 0, np.datetime64("2024-03-04T17:30"), np.datetime64("NaT")]),
+    st.sampled_from([pd.NaT, "2024-03-04", 0, np.datetime64("2024-03-04T17:30"), np.datetime64("NaT", "s")]),
     st.datetimes(START, START + dt.timedelta(days=400), timezones=st.just(dt.timezone(dt.timedelta(hours=5.5)))),
 )
 _VALUES: dict[str, st.SearchStrategy[Any]] = {

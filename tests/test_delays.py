@@ -89,7 +89,7 @@ def test_cases_outside_the_windows_and_of_the_future_are_left_out():
         ({"known": np.array(["2024-02-03"] + ["NaT"] * 3, dtype="datetime64[D]")}, "1 outcomes are known before"),
         ({"predicted": np.array(["NaT"] * 4, dtype="datetime64[D]")}, "every prediction need a time"),
         ({"predicted": ["soon"] * 4}, "datetime64 or numbers of days"),
-        ({"as_of": np.datetime64("NaT")}, "as_of and every prediction"),
+        ({"as_of": np.datetime64("NaT", "s")}, "as_of and every prediction"),
         ({"edges": MARCH[::-1]}, "increasing"),
         ({"edges": MARCH[:1]}, "two times or more"),
         ({"horizon": 0}, "above 0; horizon is 0"),

@@ -89,7 +89,7 @@ def test_other_numbers_and_bytes_are_ids_too():
 
 
 def test_what_is_missing_or_no_id_has_cells_of_its_own():
-    assert cells([None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("nan")]) == [MISSING] * 6
+    assert cells([None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT", "s"), Decimal("nan")]) == [MISSING] * 6
     strange = [np.inf, -np.inf, [7], {}, 3j, pd.Timestamp("2024-01-01"), np.datetime64(7, "ns"), Decimal("inf")]
     assert cells(strange) == [INVALID] * len(strange)
     assert cells([None, np.nan, np.inf], pa.float32()) == [MISSING, MISSING, INVALID]

@@ -93,7 +93,7 @@ _VALUES: tuple[Any, ...] = (
     memoryview(b"view"), 1 + 2j, decimal.Decimal("sNaN"), decimal.Decimal("1e999999"), decimal.Decimal("1.5"),
     fractions.Fraction(1, 3), fractions.Fraction(10**400, 3), np.float16(1), np.float32("nan"), np.float64("inf"),
     np.longdouble(1), np.int8(-1), np.uint64(2**64 - 1), np.bool_(True), np.str_("Berlin"), np.bytes_(b"x"),
-    np.complex128(1j), np.datetime64("NaT"), np.datetime64("2024-01-01"), np.timedelta64(1, "s"), np.void(b"ab"),
+    np.complex128(1j), np.datetime64("NaT", "s"), np.datetime64("2024-01-01"), np.timedelta64(1, "s"), np.void(b"ab"),
     np.array([]), np.array(1.0), np.array([1.0]), np.arange(3), np.zeros((2, 2)), np.array([None], dtype=object),
     np.ma.masked, [], [1], _NESTED, _DEEP, _CYCLE, (), {}, {"a": {"b": [1]}}, set(), frozenset({1}), object(), int,
     len, NotImplemented, ..., (one for one in ()), dt.datetime.min, dt.datetime.max,
