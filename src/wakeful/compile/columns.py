@@ -83,12 +83,13 @@ class LiveColumn:
     @property
     def _new_share(self) -> Operand:
         """The share of new categories to expect; of numbers, 0."""
-        bins = {name: self.sources.reference.layout.bins[name] for name in self.asked.columns}
-        shares = {name: one.new_share if isinstance(one, CategoryBins) else 0.0 for name, one in bins.items()}
-        rows: dict[tuple[str | None, Slice], float] = {
-            (column, part): share for column, share in shares.items() for part in self.asked.parts
-        }
-        return self.sources.constant(self.asked, rows)
+        bins = self.sources.reference.layout.bins
+
+        def share(column: str | None, _: Slice) -> float:
+            one = bins[str(column)]
+            return one.new_share if isinstance(one, CategoryBins) else 0.0
+
+        return self.sources.constant(self.asked, share)
 
     @property
     def expected(self) -> LiveColumn:
@@ -210,12 +211,9 @@ class _Grids:
     def __getattr__(self, name: str) -> Operand:
         if name not in ("origin", "step"):
             raise CannotSay(f"it needs the {name} of every bin", "mean")
-        live = self._live
-        bins = live.sources.reference.layout.bins
-        rows: dict[tuple[str | None, Slice], float] = {
-            (column, part): getattr(bins[column], name) for column in live.asked.columns for part in live.asked.parts
-        }
-        return live.sources.constant(live.asked, rows)
+        sources = self._live.sources
+        bins = sources.reference.layout.bins
+        return sources.constant(self._live.asked, lambda column, _: getattr(bins[str(column)], name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,14 +290,10 @@ class UsualColumn(LiveColumn):
         return self._constant(lambda one: one.missing)
 
     def _constant(self, of: Any) -> Operand:
-        counts, asked = self.sources.reference.counts, self.asked
-        find = self.sources.reference.layout.find_slice
-        rows: dict[tuple[str | None, Slice], float] = {
-            (column, part): of(column_counts(counts, column, find(*part)))
-            for column in asked.columns
-            for part in asked.parts
-        }
-        return self.sources.constant(asked, rows)
+        counts, find = self.sources.reference.counts, self.sources.reference.layout.find_slice
+        return self.sources.constant(
+            self.asked, lambda column, part: of(column_counts(counts, str(column), find(*part)))
+        )
 
     @property
     def expected(self) -> UsualColumn:

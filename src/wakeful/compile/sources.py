@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -140,14 +140,15 @@ class Sources:
         layout = self.reference.layout
         return {part: labels.get("value", "") for part, labels in zip(layout.slices, slice_labels(layout), strict=True)}
 
-    def constant(self, asked: Asked, rows: Mapping[tuple[str | None, Slice], float]) -> Operand:
-        """A number for every column and slice, as a constant."""
+    def constant(self, asked: Asked, of: Callable[[str | None, Slice], float]) -> Operand:
+        """A number for every column (None for outcomes and rows) and slice, as a constant."""
         labels = asked.labels[2:]
         by_column, by_part = "column" in labels, "value" in labels
         found = {
             ((column or "",) if by_column else ())
-            + ((part.segment or "", self.value_of(part)) if by_part else ()): float(value)
-            for (column, part), value in rows.items()
+            + ((part.segment or "", self.value_of(part)) if by_part else ()): float(of(column, part))
+            for column in asked.columns or (None,)
+            for part in asked.parts
         }
         return table(labels, found)
 

@@ -146,29 +146,28 @@ def _applied(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         return _folded(_UNARY[ufunc], ufunc, inputs)
     if ufunc not in _BINARY:
         raise CannotSay(f"it uses numpy's {ufunc.__name__}")
-    a, b = inputs
     symbol = _BINARY[ufunc]
+    known = _at_once(symbol, *inputs)
+    return known[0] if known else _folded(symbol, ufunc, inputs)
+
+
+_NEUTRAL = {"+": 0.0, "-": 0.0, "*": 1.0, "/": 1.0, "min": math.inf, "max of": -math.inf, "and": True, "or": False}
+_DECISIVE = {"and": False, "or": True}
+
+
+def _at_once(symbol: str, a: Any, b: Any) -> tuple[Any] | None:
+    """What an operation gives that needs no symbol of its own; None where it needs one."""
     if symbol == "-" and a is b:
-        return 0.0  # what is asked of the reference is compared with itself
-    if {"min": math.inf, "max of": -math.inf}.get(symbol) in [one for one in inputs if not isinstance(one, Symbol)]:
-        return a if isinstance(a, Symbol) else b
-    if _is_spoilt(symbol, inputs):
-        return math.nan
-    neutral = {"+": (0, 0), "-": (None, 0), "*": (1, 1), "/": (None, 1), "and": (True, True), "or": (False, False)}
-    left, right = neutral.get(symbol, (None, None))
-    if right is not None and not isinstance(b, Symbol) and b == right:
-        return a
-    if left is not None and not isinstance(a, Symbol) and a == left:
-        return b
-    if (symbol, True) in (("and", a is False or b is False), ("or", a is True or b is True)):
-        return symbol == "or"
-    return _folded(symbol, ufunc, (a, b))
-
-
-def _is_spoilt(symbol: str, inputs: tuple[Any, ...]) -> bool:
-    """Whether an operand is NaN, and with it what the operation gives."""
-    plain = [one for one in inputs if not isinstance(one, Symbol)]
-    return symbol in ("+", "-", "*", "/", "^") and any(math.isnan(one) for one in plain)
+        return (0.0,)  # what is asked of the reference is compared with itself
+    plain, other = (b, a) if isinstance(a, Symbol) else (a, b)
+    if isinstance(plain, Symbol):
+        return None
+    if symbol in ("+", "-", "*", "/", "^") and math.isnan(plain):
+        return (math.nan,)
+    if symbol in _DECISIVE and plain == _DECISIVE[symbol]:
+        return (_DECISIVE[symbol],)
+    has_its_place = symbol not in ("-", "/") or other is a
+    return (other,) if has_its_place and symbol in _NEUTRAL and plain == _NEUTRAL[symbol] else None
 
 
 def _folded(operation: str, ufunc: np.ufunc, operands: tuple[Any, ...]) -> Any:

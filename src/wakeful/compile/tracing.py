@@ -21,7 +21,19 @@ from wakeful.compile.symbols import CannotSay, Case, Operand, Symbol, cases, exp
 from wakeful.counts import IDS, Counts, Slice
 from wakeful.errors import SignalError, UnknownName
 from wakeful.evidence import Estimate
-from wakeful.expression import Comparison, Element, Key, Leaf, Node, Op, calculate, leaves_of, on_reference, sources_of
+from wakeful.expression import (
+    Comparison,
+    Element,
+    Key,
+    Leaf,
+    Node,
+    Op,
+    at_element,
+    calculate,
+    leaves_of,
+    on_reference,
+    sources_of,
+)
 from wakeful.monitor import Monitor
 from wakeful.reference import Dispersion
 from wakeful.verdicts import Window
@@ -62,18 +74,15 @@ def plan_of(monitor: Monitor) -> Plan:
 
 
 class _Said(NamedTuple):
-    """What an assertion comes to, for columns of one kind: a symbol for each of ``_RESULTS``."""
+    """What an assertion comes to, for columns of one kind: a symbol by record; what is not known has none."""
 
     labels: dict[str, str]
-    results: tuple[Symbol, ...]
+    results: dict[str, Symbol]
 
 
 def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recording], dict[str, tuple[Recording, ...]]]:
     """The recordings that several checks read, and those of each."""
-    roots = {
-        name: [result for one in some for result in one.results if isinstance(result, Symbol)]
-        for name, some in said.items()
-    }
+    roots = {name: [result for one in some for result in one.results.values()] for name, some in said.items()}
     writer = Writer(model, [one for some in roots.values() for one in some])
     results: dict[str, list[Recording]] = {}
     users: dict[str, set[str]] = defaultdict(set)
@@ -81,8 +90,7 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
         results[name] = [
             Recording(record, writer.write(result), {"model": model, "check": name} | one.labels)
             for one in some
-            for record, result in zip(_RESULTS, one.results, strict=True)
-            if isinstance(result, Symbol)  # what is not known, such as a reference without outcomes, is not recorded
+            for record, result in one.results.items()
         ]
         for part in writer.parts_of(roots[name]):
             users[part.record].add(name)
@@ -96,10 +104,10 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
 def _refusal(check: Check, assertion: Assertion, error: Exception) -> Refusal:
     comparison = assertion.comparison
     for leaf in (*leaves_of(comparison.left), *leaves_of(comparison.right)):
-        if leaf.signal.name in _INSTEAD:
-            return Refusal(
-                check, assertion, f"{leaf.signal.name}: {_INSTEAD[leaf.signal.name][0]}", _INSTEAD[leaf.signal.name][1]
-            )
+        name = leaf.signal.name
+        if name in _INSTEAD:
+            reason, instead = _INSTEAD[name]
+            return Refusal(check, assertion, f"{name}: {reason}", instead)
     return Refusal(check, assertion, str(error), getattr(error, "instead", ""))
 
 
@@ -137,7 +145,7 @@ def _said(
     )  # fmt: skip
     results = window.results(assertion.comparison.direction, live, other, check.min_n)
     first = leaves[0].columns
-    is_named = first is None or "column" in results[0].labels
+    is_named = first is None or "column" in results[ESTIMATE].labels
     return _Said(labels if is_named or first is None else labels | {"column": first[0]}, results)
 
 
@@ -181,8 +189,8 @@ class _SymbolicWindow(Window):
     by_column: bool = field(kw_only=True)
     by_part: bool = field(kw_only=True)
 
-    def results(self, symbol: str, live: Node, other: Node, min_n: int) -> tuple[Symbol, ...]:
-        """What both sides come to, and whether they compare as asserted."""
+    def results(self, symbol: str, live: Node, other: Node, min_n: int) -> dict[str, Symbol]:
+        """What both sides come to, and whether they compare as asserted; what is not known is left out."""
         is_paired = bool(sources_of(live) & sources_of(other))
         whole = Key(None, Slice(None, None))
         element = Element(whole, live, other, on_reference(live), frozenset(), is_paired)
@@ -196,11 +204,12 @@ class _SymbolicWindow(Window):
             element.expected, {leaf: self.estimate(leaf).value for leaf in leaves_of(element.expected)}
         )
         verdict = _verdict(symbol, gap, mine, min_n)
-        others = (mine.low, mine.high, mine.n, limit.value, mine.noise, expected, verdict)
         value = mine.value
         if not isinstance(value, Symbol):
             raise CannotSay("it asks nothing of live traffic")
-        return (value, *(one if _is_as_wide(one, value) else 0.0 * value + one for one in others))
+        some = (value, mine.low, mine.high, mine.n, limit.value, mine.noise, expected, verdict)
+        wide = [one if _is_as_wide(one, value) else 0.0 * value + one for one in some]
+        return {record: one for record, one in zip(_RESULTS, wide, strict=True) if isinstance(one, Symbol)}
 
     def estimate(self, leaf: Leaf) -> Estimate:
         """The value of a leaf with its interval, as symbols."""
@@ -221,26 +230,23 @@ class _SymbolicWindow(Window):
         """A leaf that is asked of the whole reference: known already."""
         nothing = Counts.zero(self.reference.layout)
         window = Window(self.reference, nothing, self.alpha, length=self.length, release=self.release)
-        found = {
-            (column, part): window.estimate(leaf._replace(columns=None if column is None else (column,), parts=(part,)))
-            for column in leaf.columns or (None,)
-            for part in leaf.parts
-        }
         asked = self._asked(leaf)
-        return Estimate(
-            *(self.sources.constant(asked, {key: one[at] for key, one in found.items()}) for at in range(5))
-        )
+
+        def known(at: int) -> Operand:
+            def of(column: str | None, part: Slice) -> float:
+                return window.combined(at_element(leaf, Key(column, part)))[at]
+
+            return self.sources.constant(asked, of)
+
+        return Estimate(*map(known, range(5)))
 
     def _traced(self, leaf: Leaf) -> Estimate:
         if leaf.signal.column == IDS:
             raise CannotSay("ids stay inside the service")
         asked = self._asked(leaf)
         name = self.reference.model.score.name
-        every = [(column, part) for column in leaf.columns or (None,) for part in leaf.parts]
         times = 0 if leaf.of_reference else 2 if leaf.against else 1
-        rho = self.sources.constant(
-            asked, {(column, part): self._rho(leaf, column or name) * times for column, part in every}
-        )
+        rho = self.sources.constant(asked, lambda column, _: self._rho(leaf, column or name) * times)
         arguments = dict(leaf.arguments)
 
         def estimated() -> tuple[Estimate]:
