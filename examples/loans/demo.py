@@ -103,7 +103,8 @@ def live(folder: Path, model: Any) -> None:
             f"Two workers answer on {server.url}, and count what they see. Of the applications that the model flags, "
             "one in ten is let through at random, so that its outcome is seen.\n"
             "Each line below is the last ten seconds of both workers. Each mark is a check, in the order of the "
-            "monitor file: · passes, ✗ fails, ? is unsure. The first four wait for outcomes, the next for more rows."
+            "monitor file: · passes, ✗ fails, ? is unsure, … asks of outcomes that are joined elsewhere. The first "
+            "four wait for outcomes, the next for more rows."
         )
 
         title("7. Healthy traffic")

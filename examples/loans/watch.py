@@ -81,6 +81,7 @@ def main() -> None:
     monitor = load_monitor(next(folder.glob("monitor_*.py")))
     watch, console = Watch(monitor, counts), Console(highlight=False, soft_wrap=True)
     console.print(f"Each mark is a check: {', '.join(check.name for check in monitor.checks)}.")
+    console.print("· passes, ✗ fails, ? is unsure, … asks of outcomes that are joined elsewhere.")
     while True:
         time.sleep(2)
         report = watch.look()
