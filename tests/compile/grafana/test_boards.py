@@ -146,12 +146,16 @@ def faults_of_panel(one: Board, known_units: set[str]) -> Iterator[str]:
         steps = [step["value"] for step in limits["steps"]]
         if steps[0] is not None or steps[1:] != sorted(steps[1:]):
             yield f"{title}: colours from {steps}"
+    if defaults.get("noValue") and not any(look.get("noValue") for _, look in looks):
+        yield f"{title}: a cell without a value says {defaults['noValue']}"  # Grafana: so does an empty text
+    if one["type"] == "timeseries" and defaults["unit"] == "percentunit" and not defaults["custom"].get("axisSoftMax"):
+        yield f"{title}: shares that are all 0 have an axis up to 10,000%"
     legends = [target.get("legendFormat") for target in one["targets"]]
     titles = renamed(one).values()
     for matcher, look in looks:
         if matcher["id"] == "byFrameRefID" and matcher["options"] not in references:
             yield f"{title}: no query {matcher['options']}"
-        if one["type"] == "table" and matcher["options"] not in (*titles, "board"):
+        if one["type"] == "table" and matcher["options"] not in (*titles, "board", "/.*/"):
             yield f"{title}: no column {matcher['options']}"
         if "custom.fillBelowTo" in look and look["custom.fillBelowTo"] not in legends:
             yield f"{title}: nothing to fill to"
@@ -506,6 +510,14 @@ def break_band(board: Board) -> None:
 
 def break_colours(board: Board) -> None:
     panel(board, "Inputs that stray")["fieldConfig"]["defaults"]["thresholds"]["steps"].reverse()
+
+
+def break_empty_cells(board: Board) -> None:
+    panel(board, "What fails")["fieldConfig"]["overrides"].pop(0)
+
+
+def break_axis(board: Board) -> None:
+    del panel(board, "Lost on the way")["fieldConfig"]["defaults"]["custom"]["axisSoftMax"]
 
 
 def break_title(board: Board) -> None:

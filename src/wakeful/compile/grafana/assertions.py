@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from wakeful.checks import Assertion, Check
 from wakeful.compile import plan
 from wakeful.compile.about import fear_of
-from wakeful.compile.grafana.panels import BEFORE, GREY, RED, Line, Tile, colored, lines
+from wakeful.compile.grafana.panels import BEFORE, BLUE, GREY, RED, Line, Tile, colored, lines
 from wakeful.compile.grafana.quoting import select, shown
 from wakeful.compile.grafana.variables import VERSION
 from wakeful.compile.grafana.words import meaning_of
@@ -22,8 +22,8 @@ __all__ = ["Asked", "Section", "asked", "tile_of"]
 
 Section = Literal["service", "outcomes", "answers", "inputs"]
 
-_LOW = colored("blue", lineWidth=0)
-_HIGH = colored("blue", lineWidth=0, fillOpacity=15, fillBelowTo="as low as")
+_LOW = colored(BLUE, lineWidth=0)
+_HIGH = colored(BLUE, lineWidth=0, fillOpacity=15, fillBelowTo="as low as")
 _ALARM = colored(RED, lineStyle={"fill": "dash", "dash": [10, 6]})
 _NOISE = colored(GREY, lineWidth=0, fillOpacity=20)
 _SIDES = {"<=": "above", "<": "above", ">=": "below", ">": "below", "==": "elsewhere"}

@@ -70,7 +70,7 @@ def _now(model: str) -> Tile:
             "window": "Over",
         },
         sort="State",
-        size=(24, 9),
+        size=(24, 12),
     )
 
 
@@ -93,11 +93,11 @@ def _failing(model: Model) -> Tile:
             Column(of(plan.HIGH), "As high as"),
             Column(of(plan.LIMIT), "Limit"),
             Column(of(plan.REFERENCE), "In training"),
-            Column(of(plan.ROWS), "Rows behind it", look={"decimals": 0}),
+            Column(of(plan.ROWS), "Rows", look={"decimals": 0}),
         ],
         labels=labels,
         hidden=("at",),
         sort="State",
         empty="Every check holds",
-        size=(24, 9),
+        size=(24, 12),
     )

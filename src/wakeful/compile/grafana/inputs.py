@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from wakeful.compile import plan
 from wakeful.compile.grafana.assertions import Asked
-from wakeful.compile.grafana.panels import GREEN, RED, STATE, YELLOW, Column, Line, Tile, note, ranking, rows
+from wakeful.compile.grafana.panels import BLUE, GREEN, RED, STATE, YELLOW, Column, Line, Tile, note, ranking, rows
 from wakeful.compile.grafana.quoting import quoted, select
 from wakeful.compile.grafana.variables import VERSION, WINDOW, labels_of_parts, part_of
 from wakeful.compile.grafana.words import SHARE
@@ -72,7 +72,7 @@ def _missing(model: Model) -> Tile:
             "{{column}}",
         ),
         unit=SHARE,
-        limits=[(None, GREEN)],
+        limits=[(None, BLUE)],
     )
 
 
@@ -98,5 +98,5 @@ def _table(model: Model) -> Tile:
         labels=labels,
         hidden=("at",),
         sort="Strays",
-        size=(24, 10),
+        size=(24, 14),
     )

@@ -20,6 +20,7 @@ from wakeful.compile.grafana.sdk import (
 
 __all__ = [
     "BEFORE",
+    "BLUE",
     "GREEN",
     "GREY",
     "RED",
@@ -40,8 +41,15 @@ __all__ = [
 ]
 
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
-GREEN, YELLOW, RED, GREY = "green", "yellow", "red", "#8e8e8e"
+GREEN, YELLOW, RED, GREY, BLUE = "green", "yellow", "red", "#8e8e8e", "blue"
 _LEAST_STEP = "1m"  # no rule is evaluated more often
+_SMALLEST = 0.01  # top of an axis of shares that are all 0: Grafana would take 10,000%
+_NARROWEST, _LETTER, _MARGIN = 70, 8, 24  # pixels of a column of values, of a letter of its title, and around it
+_NARROW = {  # pixels
+    "It is a": 80, "Over": 70, "Version": 80, "Segment": 100, "Value": 100, "For": 140, "Reference": 140,
+}  # fmt: skip
+_WRAPPED = ("Assertion", "Worst fear")  # columns of labels whose text takes several lines: one in a table
+_NOTHING = "–"  # in cells of tables; else they would say what the whole table says where it has no row
 
 Unit = str
 
@@ -158,7 +166,10 @@ def lines(
     size: tuple[int, int] = (12, 8),
 ) -> Tile:
     """Values over time."""
-    custom = timeseries.FieldConfig(line_width=1, fill_opacity=0, show_points=common.VisibilityMode.AUTO)
+    custom = timeseries.FieldConfig(
+        line_width=1, fill_opacity=0, show_points=common.VisibilityMode.AUTO,
+        axis_soft_max=_SMALLEST if unit == units.PercentUnit else None,
+    )  # fmt: skip
     defaults = dashboard.FieldConfig(unit=unit, min_val=least, custom=custom, thresholds=_UNCOLOURED)
     options = timeseries.Options(legend=_legend(), tooltip=_tooltip())
     queries = [_query(one.expr, at, one.legend) for at, one in enumerate(drawn)]
@@ -195,6 +206,7 @@ _WORDS: list[dashboard.ValueMapping] = [
 STATE: Mapping[str, Any] = {  # the look of a column of verdicts
     "mappings": _WORDS,
     "custom.cellOptions": common.TableColoredBackgroundCellOptions(mode=common.TableCellBackgroundDisplayMode.BASIC),
+    "custom.align": common.FieldTextAlignment.CENTER,
 }
 
 
@@ -281,10 +293,26 @@ def rows(
     order = [common.TableSortByFieldState(sort, desc=True)] if sort else None
     options = table.Options(cell_height=common.TableCellHeight.SM, sort_by=order)
     queries = [_query(one.expr, at, as_table=True) for at, one in enumerate(filled)]
-    given = [(one.title, {"unit": one.unit} | dict(one.look)) for one in filled if one.title]
-    overrides = [_override("byName", name, look) for name, look in (*given, *(looks or {}).items())]
+    given = {one.title: {"unit": one.unit, "custom.width": _width(one.title)} for one in filled if one.title}
+    given |= {name: look for name in labels.values() if (look := _of_labels(name))}
+    for name, more in (*((one.title, one.look) for one in filled if one.title), *(looks or {}).items()):
+        given[name] = given.get(name, {}) | dict(more)
+    overrides = [_override("byRegexp", "/.*/", {"noValue": _NOTHING})]
+    overrides += [_override("byName", name, look) for name, look in given.items()]
     arranged = _arranged(filled, hidden=hidden, order=tuple(labels), titles=labels)
     return Tile(_panel("table", title, description, queries, options, defaults, overrides, arranged), *size)
+
+
+def _width(title: str) -> int:
+    """Pixels of a column of values: so narrow that texts have the rest."""
+    return max(_NARROWEST, _LETTER * len(title) + _MARGIN)
+
+
+def _of_labels(title: str) -> dict[str, Any]:
+    """How a column of labels looks."""
+    if title in _NARROW:
+        return {"custom.width": _NARROW[title]}
+    return {"custom.cellOptions": common.TableAutoCellOptions(wrap_text=True)} if title in _WRAPPED else {}
 
 
 def _arranged(
@@ -318,6 +346,7 @@ def ranking(
         display_mode=common.BarGaugeDisplayMode.BASIC,
         value_mode=common.BarGaugeValueMode.COLOR,
         orientation=common.VizOrientation.HORIZONTAL,
+        text=common.VizTextDisplayOptions(title_size=14, value_size=18),
         reduce_options=common.ReduceDataOptions(values=False, calcs=["lastNotNull"], fields=""),
     )
     queries = [_query(line.expr, 0, line.legend, now=True)]

@@ -22,9 +22,9 @@ def service(model: Model) -> Iterator[Tile]:
     yield lines(
         "Answers per second",
         "How often the model answers, by its version. A version that appears is marked on every panel.",
-        [Line(f"sum by (version) (rate({traffic}[$__rate_interval]))", "{{version}}")],
+        [Line(f"sum by (version) (rate({traffic}[$__rate_interval]))", "version {{version}}")],
         unit="cps",
-        size=(9, 7),
+        size=(8, 7),
     )
     yield _versions(model)
     yield _losses(model)
@@ -45,12 +45,12 @@ def _versions(model: Model) -> Tile:
     return rows(
         "Versions",
         "What answers, and by which reference it is judged. A worker that is behind counts late; a batch job is "
-        "always as far behind as its last run.",
+        "always as far behind as its last run. Readable: whether the counts of all its workers are.",
         [
             Column(f"max by (version, layout) ({of('wakeful_reference_info')})", ""),
             Column(
                 f"sum by (version) (increase({counted}[1d]))",
-                "Answers in a day",
+                "Answers a day",
                 look={"decimals": 0},
             ),
             Column(f"sum by (version) ({of('wakeful_workers')})", "Workers"),
@@ -60,11 +60,11 @@ def _versions(model: Model) -> Tile:
                 "s",
                 late,
             ),
-            Column(f"min by (version) ({of('wakeful_counts_readable')})", "Counts readable", look=readable),
+            Column(f"min by (version) ({of('wakeful_counts_readable')})", "Readable", look=readable),
         ],
         labels={"version": "Version", "layout": "Reference"},
-        sort="Answers in a day",
-        size=(9, 7),
+        sort="Answers a day",
+        size=(10, 7),
     )
 
 
@@ -102,7 +102,7 @@ def arrival(model: Model) -> Iterator[Tile]:
         "How often the service tells what became of a case, whenever the case was. A line that falls to 0 means that "
         "quality is judged on old outcomes, or on none.",
         [
-            Line(f"sum by (version) (rate({reported}[$__rate_interval]))", "{{version}}"),
+            Line(f"sum by (version) (rate({reported}[$__rate_interval]))", "version {{version}}"),
         ],
         unit="cps",
         size=(12, 8),
@@ -117,7 +117,7 @@ def arrival(model: Model) -> Iterator[Tile]:
             Line(
                 f"sum by (version) (rate({counted}[$__rate_interval])) / "
                 f"(sum by (version) (rate({answers}[$__rate_interval])) > 0)",
-                "{{version}}",
+                "version {{version}}",
             )
         ],
         unit=SHARE,

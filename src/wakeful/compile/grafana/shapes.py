@@ -52,7 +52,7 @@ def _flagged(model: Model) -> Tile:
     flagged = 'flagged="true"'
     share = f"{rate(flagged)} / ({rate()} > 0)"
     told = "Of the answers, the share that the model flags, by version. No check asserts on it yet."
-    return lines("Cases that are flagged", told, [Line(share, "{{version}}")], unit=SHARE)
+    return lines("Cases that are flagged", told, [Line(share, "version {{version}}")], unit=SHARE)
 
 
 def one_input(model: Model) -> Iterator[Tile]:
