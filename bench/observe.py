@@ -82,7 +82,8 @@ def _contenders(folder: Path) -> list[Contender]:
     ]
     peers = [
         Contender("30 histograms", "observe_histograms"),
-        Contender("30 histograms, a label", "observe_histograms", ("yes",)),
+        Contender("30 histograms, label kept", "observe_histograms", ("kept",)),
+        Contender("30 histograms, label asked", "observe_histograms", ("asked",)),
         Contender("30 histograms, shared", "observe_histograms_shared"),
     ]
     if WHYLOGS.is_file():
