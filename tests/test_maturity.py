@@ -15,7 +15,7 @@ from lifelines import AalenJohansenFitter, KaplanMeierFitter
 import wakeful
 from wakeful.curves import delay_curve, known_curve
 from wakeful.delays import Delays, delays
-from wakeful.maturity import Windows, dispersion, windows
+from wakeful.maturity import Windows, by_age, dispersion, windows
 
 TERM = 360.0
 
@@ -213,6 +213,43 @@ def test_windows_without_any_outcome_say_nothing_and_raise_nothing():
     assert np.isnan(found.share).all()
     assert found.low.tolist() == [0, 0, 0]
     assert found.high.tolist() == [1, 1, 1]
+
+
+# ---------------------------------------------------------------- by age
+
+
+def truth(age: float) -> dict[str, float]:
+    """The share of the outcomes of a class that is known at an age."""
+    default = np.random.default_rng(0).beta(1.5, 2.5, 400_000) * TERM
+    return {"bad": float(np.mean(default <= age)), "good": 0.3 * age / TERM if age < TERM else 1.0}
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.3])
+def test_maturity_by_age_is_that_of_the_class_behind_however_many_are_lost(lost: float):
+    """And however the share of positives falls; of all cases, a naive share would count the lost as pending."""
+    found = [by_age(Loans(FALLING, seed, lost=lost).counts(AS_OF), by_class=True) for seed in range(20)]
+
+    for bin in (30, 60, 90, 119):
+        known = [shares[bin] for shares in found]
+        assert np.mean(known) == pytest.approx(min(truth(bin * TERM / 120).values()), abs=0.02)
+    assert all((np.diff(shares) >= 0).all() and shares[-1] == 1 for shares in found)
+
+
+def test_maturity_by_age_promises_nothing_that_nobody_has_seen():
+    """Before the horizon is reached, what is pending may be of either class; at older ages, nothing is said."""
+    found = [by_age(Loans(FALLING, seed).counts(180.0), by_class=True) for seed in range(20)]
+
+    for shares in found:
+        assert np.isnan(shares[60:]).all() and not np.isnan(shares[:50]).any()
+    for bin in (15, 30, 45):
+        assert np.mean([shares[bin] for shares in found]) <= min(truth(bin * TERM / 120).values()) + 0.01
+
+
+def test_without_outcomes_there_is_no_maturity():
+    counts = delays(np.zeros(100), np.full(100, np.nan), np.zeros(100), 50.0, edges=[0, 1], horizon=10)
+
+    assert np.isnan(by_age(counts, by_class=True)).all()
+    assert np.isnan(by_age(counts, by_class=False)).all()
 
 
 @pytest.mark.parametrize("bad", [{"alpha": 0.0}, {"alpha": 0.7}, {"floor": 1.2}, {"least": 0.0}, {"least": 0.95}])

@@ -93,6 +93,12 @@ Since = Annotated[str | None, typer.Option(metavar="TIME", help="First window to
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Judge windows before it.")]
 Timezone = Annotated[str, typer.Option(metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")]
 
+# And those that tell Prometheus.
+Textfile = Annotated[
+    Path | None, typer.Option(metavar="FILE.prom", help="Write a file for node-exporter's textfile collector.")
+]
+Pushgateway = Annotated[str | None, typer.Option(metavar="URL", help="Push to a Pushgateway.")]
+
 
 @app.command()
 def init(
@@ -321,6 +327,8 @@ def join(
     as_of: Annotated[
         str | None, typer.Option(metavar="TIME", help="What was known then, such as 2024-03-01; now without it.")
     ] = None,
+    textfile: Textfile = None,
+    pushgateway: Pushgateway = None,
 ) -> None:
     """Join predictions with late outcomes by id. Running it again reads what is new. Exit code 2: bad input."""
     import datetime as dt
@@ -328,10 +336,14 @@ def join(
     from wakeful import join_table
     from wakeful.budget import duration
     from wakeful.every import Every
+    from wakeful.live.export import batch
     from wakeful.loading import load_monitor
     from wakeful.outcomes import Join
+    from wakeful.outcomes import export as exports
     from wakeful.terminal import several
 
+    if textfile is not None and pushgateway is not None:
+        raise typer.BadParameter("give either --textfile FILE.prom or --pushgateway URL, not both")
     moment = dt.datetime.now(dt.UTC) if as_of is None else Every.parse("1d").moment(as_of)
     kept = None if keep is None else duration(keep)
     model = load_monitor(monitor).reference.model
@@ -340,8 +352,11 @@ def join(
         joined = join.as_of(moment)
         written = [] if out is None else joined.write(out)
         join_table.render(joined, *read, written, _console())
+        metrics = exports.metrics(joined, model.name) if textfile or pushgateway else []
         if kept is not None:
             join.forget(moment - dt.timedelta(seconds=duration(horizon) + kept))
+    if metrics:
+        print(f"\n{batch.tell(metrics, model.name, textfile, pushgateway, exports.JOB)}")
     broken = [why for one in read for why in one.broken]
     if broken:
         files = several(len(broken), "file")
@@ -401,10 +416,8 @@ def tune(
 def export(
     monitor: Annotated[Path, typer.Argument(metavar="MONITOR.py", help="The monitor file.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="Parquet or CSV file with the rows of a batch job.")],
-    textfile: Annotated[
-        Path | None, typer.Option(metavar="FILE.prom", help="Write a file for node-exporter's textfile collector.")
-    ] = None,
-    pushgateway: Annotated[str | None, typer.Option(metavar="URL", help="Push to a Pushgateway.")] = None,
+    textfile: Textfile = None,
+    pushgateway: Pushgateway = None,
     counts: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Add to the counts of earlier runs, which are kept there.")
     ] = None,
@@ -420,12 +433,7 @@ def export(
     loaded = load_monitor(monitor)
     counted, asked = loaded.count(data), loaded.comparisons()
     metrics = batch.count(loaded.reference, counted, asked, counts, version=version, series=series)
-    if textfile is not None:
-        batch.write(metrics, textfile)
-    else:
-        batch.push(metrics, str(pushgateway), loaded.reference.model.name)
-    number = sum(len(metric.samples) for metric in metrics)
-    print(f"{'wrote' if textfile else 'pushed'} {number:,} series to {textfile or pushgateway}")
+    print(batch.tell(metrics, loaded.reference.model.name, textfile, pushgateway))
 
 
 @app.command()

@@ -24,7 +24,7 @@ from wakeful.curves import at_risk, delay_curve, known_curve
 from wakeful.delays import Delays
 from wakeful.errors import DataError
 
-__all__ = ["FLOOR", "FORESEEN", "LEAST", "Windows", "beyond", "dispersion", "known_parts", "windows"]
+__all__ = ["FLOOR", "FORESEEN", "LEAST", "Windows", "beyond", "by_age", "dispersion", "known_parts", "windows"]
 
 _COARSE = 10  # steps of maturity at which windows are compared for dispersion
 _TO_COMPARE = 10  # outcomes of a window that is
@@ -218,6 +218,28 @@ def known_parts(counts: Delays, positive: bool, tail: float, alpha: float, phi: 
     rows = ages.sum(axis=1, keepdims=True)
     weights = np.divide(ages, rows, out=np.zeros_like(ages), where=rows > 0)
     return np.stack([weights @ curve.share, weights @ curve.low * tail, weights @ curve.high], axis=1)
+
+
+def by_age(counts: Delays, *, by_class: bool) -> Floats:
+    """Maturity of cases of one age: the share of the outcomes still to be expected that is known.
+
+    As that of a window, it is of the class that is further behind: the least of G_k(age), times the least part of the
+    outcomes of k that comes within reach. Outcomes that never come are not expected.
+
+    Args:
+        counts: from ``delays``.
+        by_class: both classes have a curve of their own; otherwise all outcomes are of the positive one.
+
+    Returns:
+        Shares where each bin of age begins, (bins + 1,); NaN at ages to which fewer than 30 cases were followed, and
+        everywhere before the first outcome.
+    """
+    _, tails = beyond(counts)
+    classes = (False, True) if by_class else (True,)
+    curves = {one: delay_curve(counts, one) for one in classes}
+    share = np.min([curve.share * tails[one] for one, curve in curves.items()], axis=0)
+    share[curves[True].reach + 1 if counts.arrived.any() else 0 :] = math.nan
+    return np.asarray(share)
 
 
 def _dispersed(share: Floats, maturity: Floats, phi: float) -> Floats:

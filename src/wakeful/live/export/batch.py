@@ -1,4 +1,4 @@
-"""Counts of a batch job, told to Prometheus by way of a file or a Pushgateway."""
+"""What a batch job has to tell, its counts above all, brought to Prometheus by way of a file or a Pushgateway."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wakeful.live.shared.meters import COUNTERS, GAUGES
 from wakeful.live.shared.slots import Reading, Slot
 from wakeful.reference import Reference
 
-__all__ = ["count", "push", "reading", "write"]
+__all__ = ["count", "push", "reading", "tell", "write"]
 
 
 def count(
@@ -71,6 +71,18 @@ def reading(version: str, counts: Counts, at: float, flushes: int = 1) -> Readin
     return Reading(version, counters, np.array([[at if name == "last_flush" else 0.0 for name in GAUGES]]), at)
 
 
+def tell(
+    metrics: list[Metric], model: str, textfile: Path | None, pushgateway: str | None, job: str = "wakeful"
+) -> str:
+    """Bring metrics to Prometheus by way of a file, or else of a Pushgateway; what was done, a sentence."""
+    if textfile is not None:
+        write(metrics, textfile)
+    else:
+        push(metrics, str(pushgateway), model, job)
+    number = sum(len(metric.samples) for metric in metrics)
+    return f"{'wrote' if textfile else 'pushed'} {number:,} series to {textfile or pushgateway}"
+
+
 def write(metrics: list[Metric], path: Path) -> None:
     """Write a file for node-exporter's textfile collector, at once; its name ends in ``.prom``."""
     if path.suffix != ".prom":
@@ -78,17 +90,17 @@ def write(metrics: list[Metric], path: Path) -> None:
     write_to_textfile(str(path), _registry(metrics))
 
 
-def push(metrics: list[Metric], url: str, model: str) -> None:
-    """Push to a Pushgateway, in the place of what was pushed for this model before.
+def push(metrics: list[Metric], url: str, model: str, job: str) -> None:
+    """Push to a Pushgateway, in the place of what this job pushed for this model before.
 
     Raises:
         DataError: nobody there takes them; the message says why.
     """
     try:
-        push_to_gateway(url, job="wakeful", registry=_registry(metrics), grouping_key={"model": model})
+        push_to_gateway(url, job=job, registry=_registry(metrics), grouping_key={"model": model})
     except (OSError, ValueError) as error:
         raise DataError(
-            f"nothing at {url} takes the counts: {error}. Name a Pushgateway, such as --pushgateway http://localhost:9091"
+            f"nothing at {url} takes the metrics: {error}. Name a Pushgateway, such as --pushgateway http://localhost:9091"
         ) from error
 
 
