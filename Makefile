@@ -12,7 +12,7 @@ demo: .venv/ready
 	@.venv/bin/python examples/loans/demo.py build/demo
 
 # The tests, on two workers; make test PYTEST_ARGS='-k precision' runs some of them.
-test: .venv/ready .venv/components
+test: .venv/ready .venv/components .venv/node_modules
 	@.venv/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
 # Style, format and types.
@@ -48,3 +48,17 @@ NO_SERVICES = /usr/sbin/policy-rc.d
 		[ -z "$${made-}" ] || rm -f $(NO_SERVICES); \
 	fi
 	@touch $@
+
+# Grafana's own types, and the compiler that reads them: packages of npm, without what these depend on.
+GRAFANA_TYPES = tests/compile/grafana/types/packages.txt
+
+.venv/node_modules: $(GRAFANA_TYPES)
+	@rm -rf $@ && mkdir -p $@
+	@echo "Fetching $$(tr '\n' ' ' <$(GRAFANA_TYPES))for the tests ..."; \
+	while read -r one; do \
+		folder=$@/$${one%@*}; mkdir -p "$$folder"; \
+		file=$$(npm pack --silent --fetch-retries=1 --pack-destination $@ "$$one" </dev/null 2>/dev/null) \
+			&& tar -xzf "$@/$$file" --strip-components=1 -C "$$folder" && rm "$@/$$file" || break; \
+	done <$(GRAFANA_TYPES); \
+	[ -e "$$folder/package.json" ] || \
+		{ rm -rf $@; echo "They could not be fetched with npm; tests that need them are skipped."; }

@@ -22,6 +22,7 @@ import pytest
 import wakeful
 from wakeful.compile import plan
 from wakeful.compile.about import WORST, recordings
+from wakeful.compile.grafana import dashboards
 from wakeful.counts import Counts
 from wakeful.derived import Derived
 from wakeful.learning.build import learn_all
@@ -135,6 +136,16 @@ def planned(monitor: wakeful.Monitor) -> plan.Plan:
 @pytest.fixture(scope="session")
 def plans() -> Callable[[wakeful.Monitor], plan.Plan]:
     return planned
+
+
+@pytest.fixture(scope="session")
+def files(loans: Past, houses: Past) -> dict[str, str]:
+    return dashboards([(one.monitor, planned(one.monitor)) for one in (loans, houses)])
+
+
+@pytest.fixture(scope="session")
+def boards(files: dict[str, str]) -> dict[str, Any]:
+    return {name: json.loads(text) for name, text in files.items()}
 
 
 # What Prometheus would have recorded.

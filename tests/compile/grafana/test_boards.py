@@ -33,16 +33,6 @@ INJECTION = 'a", value=~".*"} or vector(7) #'
 Board = dict[str, Any]
 
 
-@pytest.fixture(scope="session")
-def files(loans: Any, houses: Any, plans: Any) -> dict[str, str]:
-    return dashboards([(one.monitor, plans(one.monitor)) for one in (loans, houses)])
-
-
-@pytest.fixture(scope="session")
-def boards(files: dict[str, str]) -> dict[str, Board]:
-    return {name: json.loads(text) for name, text in files.items()}
-
-
 def panels_of(board: Board) -> list[Board]:
     return [one for one in board["panels"] if one["type"] not in ("row", "text")]
 
@@ -192,9 +182,9 @@ def faults_of_answers(board: Board, server: Any, values: dict[str, str]) -> Iter
 def faults_of_marks(board: Board, server: Any, values: dict[str, str]) -> Iterator[str]:
     """What is wrong with its annotations and with the lists that Prometheus fills."""
     for one in board["annotations"]["list"]:
-        found = server.over_time(interpolated(one["expr"], values))
+        found = server.over_time(interpolated(one["target"]["expr"], values))
         if not found:
-            yield f"nothing is marked: {one['expr']}"
+            yield f"nothing is marked: {one['target']['expr']}"
         for labels, _ in found:
             for name in labels_in(one["titleFormat"] + one["textFormat"]):
                 if name not in labels and name != "version":
@@ -551,7 +541,19 @@ def test_the_sdk_reads_every_board_as_it_is_written(boards: dict[str, Board]):
     plugins.register_default_plugins()
     for board in boards.values():
         again = json.loads(json.dumps(dashboard.Dashboard.from_json(copy.deepcopy(board)), cls=JSONEncoder))
-        assert again == board
+        assert list(lost(board, again)) == []
+
+
+def lost(written: Any, read: Any, place: str = "board") -> Iterator[str]:
+    """What is not read as it was written; what later versions of Grafana have beside it does not count."""
+    if isinstance(written, dict) and isinstance(read, dict):
+        for name, one in written.items():
+            yield from lost(one, read.get(name), f"{place}.{name}")
+    elif isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
+        for at, one in enumerate(written):
+            yield from lost(one, read[at], f"{place}[{at}]")
+    elif written != read:
+        yield f"{place}: {written!r} is read as {read!r}"
 
 
 def test_links_lead_to_boards(boards: dict[str, Board], server: Any):

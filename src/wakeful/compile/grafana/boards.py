@@ -15,7 +15,7 @@ from wakeful.compile.grafana.inputs import inputs
 from wakeful.compile.grafana.layout import Row, placed
 from wakeful.compile.grafana.panels import RED, SOURCE
 from wakeful.compile.grafana.quoting import select, shown
-from wakeful.compile.grafana.sdk import JSONEncoder, dashboard
+from wakeful.compile.grafana.sdk import JSONEncoder, dashboard, prometheus
 from wakeful.compile.grafana.service import arrival, service
 from wakeful.compile.grafana.shapes import answers, one_input
 from wakeful.compile.grafana.variables import of_fleet, of_model
@@ -27,6 +27,8 @@ __all__ = ["FLEET", "dashboards"]
 
 FLEET = "wakeful-fleet"  # uid of the board of all models
 _TAG = "wakeful"
+_SCHEMA = 41  # of the Grafana that a Compose file brings up: later ones bring boards forward, and none goes back
+_NEWER = ("placement", "auto", "auto_min", "auto_count")  # of links, marks and lists: that Grafana has no such thing
 _SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -64,7 +66,12 @@ def _file_of(model: str) -> str:
 
 
 def _text(board: dashboard.Dashboard) -> str:
-    return json.dumps(board, cls=JSONEncoder, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    """As Grafana reads it, without what the SDK fills in for later versions."""
+    content = json.loads(json.dumps(board, cls=JSONEncoder))
+    for one in (*content["links"], *content["annotations"]["list"], *content["templating"]["list"]):
+        for name in _NEWER:
+            one.pop(name, None)
+    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def _fleet(models: Sequence[str]) -> dashboard.Dashboard:
@@ -92,6 +99,7 @@ def _made(
         description=description,
         tags=[_TAG],
         editable=True,
+        schema_version=_SCHEMA,
         graph_tooltip=dashboard.DashboardCursorSync.CROSSHAIR,
         time=dashboard.DashboardDashboardTime("now-24h", "now"),
         timepicker=dashboard.TimePickerConfig(refresh_intervals=["30s", "1m", "5m", "15m", "1h"]),
@@ -149,7 +157,8 @@ def _marks(model: str) -> Iterator[dashboard.AnnotationQuery]:
 
 
 def _mark(name: str, expr: str, color: str, title: str, text: str) -> dashboard.AnnotationQuery:
+    query = prometheus.Dataquery(expr=expr, ref_id="Anno", interval="60s")
     return dashboard.AnnotationQuery(
-        name=name, datasource=SOURCE, enable=True, icon_color=color, expr=expr, step="60s",
+        name=name, datasource=SOURCE, enable=True, icon_color=color, target=query,
         title_format=title, text_format=text, use_value_for_time=False,
     )  # fmt: skip

@@ -286,7 +286,9 @@ def rows(
         size: width and height.
     """
     defaults = dashboard.FieldConfig(
-        custom=table.FieldConfig(align=common.FieldTextAlignment.AUTO, inspect=False),
+        custom=table.FieldConfig(
+            align=common.FieldTextAlignment.AUTO, cell_options=common.TableAutoCellOptions(), inspect=False
+        ),
         no_value=empty or None,
         thresholds=_UNCOLOURED,
     )
