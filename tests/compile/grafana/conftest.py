@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import math
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import wakeful
@@ -27,13 +30,17 @@ from wakeful.counts import Counts
 from wakeful.derived import Derived
 from wakeful.learning.build import learn_all
 from wakeful.learning.infer import Roles
+from wakeful.live.export import batch
 from wakeful.live.export.exporter import Exporter
 from wakeful.live.export.exposition import Labels, render
 from wakeful.live.shared.meters import COUNTERS, identity
 from wakeful.live.shared.slots import Reading
+from wakeful.outcomes import Join
+from wakeful.outcomes.export import metrics
 from wakeful.verdicts import Verdict
 
 START, STEP, SCRAPES = 1_767_268_800, 180, 40  # from 2026-01-01 12:00 UTC on, every three minutes
+DAY = 86_400
 REFUSED = "nobody_can_say"
 NASTY = 'prix "m²"\n$version [[segment]] {{check}} .*|\\, x : y'
 
@@ -180,6 +187,24 @@ def recorded(past: Past, start: float) -> Iterator[tuple[float, str]]:
         yield start + STEP * number, f"{words}\n{numbers[number > SCRAPES // 2]}"
 
 
+def joined(past: Past, start: float) -> Iterator[tuple[float, str]]:
+    """What a real join of late outcomes tells, as of the start: each comes within six days, or never."""
+    model, rng, number = past.monitor.reference.model, np.random.default_rng(4), 2_000
+    asked = START + rng.uniform(-45 * DAY, 5 * DAY, number)
+    came = asked + np.minimum(rng.exponential(5 * DAY, number), 6 * DAY)
+    ids = np.arange(number)
+    predictions = pd.DataFrame({"id": ids, "asked": pd.to_datetime(asked, unit="s", utc=True)})
+    outcomes = pd.DataFrame({"id": ids, "label": ids % 2, "at": pd.to_datetime(came, unit="s", utc=True)})
+    with tempfile.TemporaryDirectory() as folder:
+        with Join(folder, model, horizon="30d", id="id", time="asked", label="label") as join:
+            join.add_predictions(predictions)
+            join.add_outcomes(outcomes[ids % 10 > 0])
+            moment = dt.datetime.fromtimestamp(START, dt.UTC)
+            batch.write(metrics(join.as_of(moment), model.name), Path(folder, "join.prom"))
+        text = Path(folder, "join.prom").read_text(encoding="utf-8")
+    yield from ((start + STEP * number, text) for number in range(SCRAPES + 1))
+
+
 def exposed(exporter: Exporter, version: str, vector: Any, number: int, at: float) -> str:
     meters = dict.fromkeys(COUNTERS, 1.0 * number)
     meters |= {name: each * number for name, each in METERS.items()}
@@ -295,7 +320,7 @@ def programs(real_component: Any) -> None:
 @pytest.fixture(scope="session")
 def server(loans: Past, houses: Past, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real Prometheus with the past of both services in it, and all that was recorded."""
-    samples = (one for past in (loans, houses) for some in (seen, recorded) for one in some(past, START))
+    samples = (one for past in (loans, houses) for some in (seen, recorded, joined) for one in some(past, START))
     with prometheus_of(tmp_path_factory.mktemp("prometheus"), samples, {}, START + STEP * SCRAPES) as found:
         yield found
 
@@ -310,7 +335,7 @@ def recording(programs: None, tmp_path: Path) -> Iterator[Callable[[Past, plan.P
             rules = [one._asdict() for one in (*every, *recordings(past.monitor))]
             groups = [{"name": "loans", "interval": "1s", "rules": rules}]
             (tmp_path / "rules.yml").write_text(json.dumps({"groups": groups}))
-            samples = list(seen(past, time.time() - STEP * SCRAPES))
+            samples = [one for some in (seen, joined) for one in some(past, time.time() - STEP * SCRAPES)]
             found = stack.enter_context(prometheus_of(tmp_path, samples, {"rule_files": ["rules.yml"]}))
             found.wait_for(f"count({WORST})", tmp_path / "log")
             return found

@@ -26,6 +26,7 @@ from wakeful.errors import DataError
 from wakeful.live.export.series import bin_labels
 from wakeful.views import column_counts
 
+START = 1_767_268_800  # as in conftest.py
 GOLDEN = Path(__file__).parent / "golden"
 NASTY = 'prix "m²"\n$version [[segment]] {{check}} .*|\\, x : y'
 INJECTION = 'a", value=~".*"} or vector(7) #'
@@ -136,7 +137,7 @@ def faults_of_panel(one: Board, known_units: set[str]) -> Iterator[str]:
         steps = [step["value"] for step in limits["steps"]]
         if steps[0] is not None or steps[1:] != sorted(steps[1:]):
             yield f"{title}: colours from {steps}"
-    if defaults.get("noValue") and not any(look.get("noValue") for _, look in looks):
+    if one["type"] == "table" and defaults.get("noValue") and not any(look.get("noValue") for _, look in looks):
         yield f"{title}: a cell without a value says {defaults['noValue']}"  # Grafana: so does an empty text
     if one["type"] == "timeseries" and defaults["unit"] == "percentunit" and not defaults["custom"].get("axisSoftMax"):
         yield f"{title}: shares that are all 0 have an axis up to 10,000%"
@@ -324,6 +325,51 @@ def test_the_culprit_leads_the_inputs(boards: dict[str, Board], server: Any):
     assert [labels["column"] for labels, _ in ranked[:3]] == ["rent", "heuristic", "income"]
     assert [value for _, value in ranked] == sorted((value for _, value in ranked), reverse=True)
     assert missing[0][0]["column"] == "rent"
+
+
+def test_maturity_is_shown_from_young_to_old(boards: dict[str, Board], server: Any):
+    board = boards["loans.json"]
+    bars = panel(board, "Label maturity")
+    shown = rows_of(bars, "A", board, server)
+
+    assert [labels["age"] for labels, _ in shown] == ["1d", "2d", "3d", "5d", "7d", "10d", "14d", "21d", "30d"]
+    known = [share for _, share in shown]
+    assert known == pytest.approx([*sorted(known[:4]), 1, 1, 1, 1, 1], abs=1e-9)  # those of one share stand in order
+    assert known[0] == pytest.approx(0.18, abs=0.05)  # an exponential delay with a mean of five days
+    assert known[3] == pytest.approx(0.63, abs=0.05)
+    steps = bars["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [(one["value"], one["color"]) for one in steps] == [(None, "red"), (0.1, "yellow"), (0.9, "green")]
+
+
+def test_what_became_of_predictions_is_shown_with_the_age_of_the_join(boards: dict[str, Board], server: Any):
+    board = boards["loans.json"]
+    table = panel(board, "Predictions and what became of them")
+    titles = [renamed(table)[f"Value #{letter}"] for letter in "ABCDEFG"]
+    numbers = [rows_of(table, letter, board, server) for letter in "ABCDEFG"]
+    found = {title: value for title, [(_, value)] in zip(titles, numbers, strict=True)}
+
+    assert found["Joined ago"] == server.end - START
+    assert found["Mature after"] / 86_400 == pytest.approx(6, abs=0.1)
+    assert [found[one] for one in ("Late", "Unknown ids")] == [0, 0]
+    became = [found[one] for one in ("Joined", "Pending", "Late", "Missing")]
+    assert became[0] > became[1] > became[3] > 30
+    assert 1_700 < sum(became) < 1_900  # nine tenths of those that are ever asked
+    fleet = boards["fleet.json"]
+    ages = rows_of(panel(fleet, "Models"), "G", fleet, server)
+    assert {labels["model"]: value for labels, value in ages} == dict.fromkeys(("loans", NASTY), found["Mature after"])
+
+
+def test_where_no_join_tells_anything_panels_say_so(boards: dict[str, Board], server: Any):
+    board = boards["loans.json"]
+    for title in ("Label maturity", "Predictions and what became of them"):
+        one = panel(board, title)
+        for target in one["targets"]:
+            assert server.now(target["expr"].replace('model="loans"', 'model="joined by nobody"')) == []
+        assert one["fieldConfig"]["defaults"]["noValue"] == "wakeful join tells nothing"
+        assert "--textfile or --pushgateway" in one["description"]
+    overrides = panel(boards["fleet.json"], "Models")["fieldConfig"]["overrides"]
+    (mature,) = [one["properties"] for one in overrides if one["matcher"]["options"] == "Labels mature after"]
+    assert {"id": "noValue", "value": "not known"} in mature
 
 
 def shares(board: Board, title: str, values: dict[str, str], server: Any) -> list[dict[str, float]]:

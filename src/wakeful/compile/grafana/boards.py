@@ -13,6 +13,7 @@ from wakeful.compile.grafana.fears import fears
 from wakeful.compile.grafana.fleet import rows_of_fleet
 from wakeful.compile.grafana.inputs import inputs
 from wakeful.compile.grafana.layout import Row, placed
+from wakeful.compile.grafana.maturity import maturity
 from wakeful.compile.grafana.panels import RED, SOURCE
 from wakeful.compile.grafana.quoting import select, shown
 from wakeful.compile.grafana.sdk import JSONEncoder, dashboard, prometheus
@@ -120,7 +121,7 @@ def _rows(monitor: Monitor, planned: Plan) -> Iterator[Row]:
     }
     yield Row("Service and versions", [*service(model), *tiles["service"]])
     yield Row("Fears", list(fears(model, monitor.checks)))
-    yield Row("Outcomes", [*tiles["outcomes"], *arrival(model)])
+    yield Row("Outcomes", [*tiles["outcomes"], *arrival(model), *maturity(model)])
     is_flagged_asked = any(one.is_of("flagged_share") for one in found)
     yield Row("Answers", [*tiles["answers"], *answers(model, is_flagged_asked=is_flagged_asked)])
     yield Row("Inputs", [*inputs(model, found), *tiles["inputs"], *one_input(model)])

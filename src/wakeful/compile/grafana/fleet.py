@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from wakeful.compile.about import CHECK, MODEL, WORST
 from wakeful.compile.grafana.layout import Row
+from wakeful.compile.grafana.maturity import MATURE_AGE
 from wakeful.compile.grafana.panels import STATE, Column, Line, Tile, lines, rows, states
 from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.variables import MODELS
 from wakeful.compile.grafana.words import SHARE
+from wakeful.maturity import FLOOR
 
 __all__ = ["rows_of_fleet"]
 
@@ -44,10 +46,13 @@ def _models() -> Tile:
     rate = f"sum by (model) (rate({select('wakeful_rows_total', MODELS, _ALL_TRAFFIC)}[$__rate_interval]))"
     answers = f"sum by (model) (increase({select('wakeful_rows_total', MODELS, _ALL_TRAFFIC)}[1d]))"
     outcomes = f"sum by (model) (increase({select('wakeful_outcomes_reported_total', MODELS)}[1d]))"
+    mature = f"max by (model) ({select(MATURE_AGE, MODELS)})"
     behind = f"time() - min by (model) ({select('wakeful_last_flush_timestamp_seconds', MODELS)})"
     return rows(
         "Models",
-        "The state of a model is that of its worst check that pages or files a ticket. Click on a model for its board.",
+        "The state of a model is that of its worst check that pages or files a ticket. Labels are mature at the "
+        f"age at which {FLOOR:.0%} of the outcomes still to be expected are known, as wakeful join tells. Click on a "
+        "model for its board.",
         [
             Column(_info(MODEL, "model, board"), ""),
             Column(f"max by (model) ({_verdicts()}) or ({models} * 0 - 1)", "State", look=STATE),
@@ -55,6 +60,7 @@ def _models() -> Tile:
             Column(_worst(), ""),
             Column(f"{rate} or {models} * 0", "Answers per second", "cps"),
             Column(f"{outcomes} / ({answers} > 0)", "Outcomes per answer in a day", SHARE),
+            Column(mature, "Labels mature after", "s", {"noValue": "not known"}),
             Column(behind, "Counts are behind", "s"),
         ],
         labels={"model": "Model", "fear": "Worst fear", "check": "Its check", "owner": "For"},

@@ -337,12 +337,14 @@ def ranking(
     *,
     unit: Unit,
     limits: Sequence[tuple[float | None, str]],
+    most: float | None = None,
+    empty: str = "",
     size: tuple[int, int] = (12, 10),
 ) -> Tile:
-    """Values now as bars, in the order of the query."""
+    """Values now as bars, in the order of the query; ``most`` fills a bar, ``empty`` is said where there are none."""
     defaults = dashboard.FieldConfig(
-        unit=unit, min_val=0.0, color=dashboard.FieldColor(dashboard.FieldColorModeId.THRESHOLDS),
-        thresholds=steps(limits),
+        unit=unit, min_val=0.0, max_val=most, no_value=empty or None, thresholds=steps(limits),
+        color=dashboard.FieldColor(dashboard.FieldColorModeId.THRESHOLDS),
     )  # fmt: skip
     options = bargauge.Options(
         display_mode=common.BarGaugeDisplayMode.BASIC,
