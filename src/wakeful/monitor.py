@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -505,7 +505,7 @@ class Monitor:
 
     def judge(
         self, check: Check, counts: Counts, *, strict: bool = False, past: Mapping[str, Counts] | None = None,
-        known: Mapping[str, Known] | None = None,
+        known: Mapping[str, Known] | None = None, only: Container[int] | None = None,
     ) -> list[Verdict]:  # fmt: skip
         """The verdicts of one check on counts; CheckError where the reference cannot answer it.
 
@@ -515,11 +515,14 @@ class Monitor:
             strict: the data must support every assertion.
             past: counts of earlier windows for ``live.ago``, by how long ago each ended.
             known: what is known of outcomes that were joined, of the window (the empty text) and of earlier ones.
+            only: places of the assertions to judge; all of the check without it.
         """
         verdicts = []
         length = duration(check.window)
         window = Window(self.reference, counts, 1.0, strict, past or {}, length, self.holdout.release, known or {})
         for at, one in enumerate(self.assertions(check)):
+            if only is not None and at not in only:
+                continue
             rate = STRICT_ERROR_RATE / _elements(one.comparison) if strict else self.alpha(check, one)
             try:
                 judged = list(replace(window, alpha=rate).judge(one.comparison, check.min_n))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -18,10 +17,11 @@ from wakeful.engines.tiles import Question, Tile, must_hold_times, tiles_of_colu
 from wakeful.errors import DataError
 from wakeful.every import Every
 from wakeful.explain import Cause
-from wakeful.monitor import Monitor, agos
+from wakeful.monitor import Monitor
 from wakeful.outcomes.followed import Followed, Outcomes, beside, follow
 from wakeful.tables import refuse_text
-from wakeful.told import Known, Told, Usual
+from wakeful.told import Told, Usual
+from wakeful.trailing import Window, Windows, before, judge, must_reach_back
 from wakeful.verdicts import Verdict
 
 __all__ = ["Opened", "Replay", "Step", "open_history", "opened", "replay"]
@@ -92,12 +92,12 @@ class Replay:
         question = Question(self.monitor.reference.layout, self.monitor.needed, self.monitor.derived)
         if self.every is None:
             for tile in tiles_of_column(self.history, question, self.by, self.span):
-                window = _Window(tile.counts, None)
+                window = Window(tile.counts, None)
                 yield self._step(str(tile.start), tile, {check.name: {"": window} for check in self.monitor.checks})
             return
-        windows = _Windows(self.monitor, self.followed)
+        windows = Windows(self.monitor, self.followed)
         told: list[tuple[str, Told]] = []
-        read_from = None if self.since is None else _before(self.since, windows.reach)
+        read_from = None if self.since is None else before(self.since, windows.reach)
         until = None if self.until is None else self.every.border(self.until)  # the last window is whole
         tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, until)
         first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
@@ -110,16 +110,13 @@ class Replay:
                 yield self._step(name, tile, found, told)
 
     def _step(
-        self, window: str, tile: Tile, windows: Mapping[str, Mapping[str, _Window]],
+        self, window: str, tile: Tile, windows: Mapping[str, Mapping[str, Window]],
         told: Sequence[tuple[str, Told]] = (),
     ) -> Step:  # fmt: skip
         verdicts: list[Verdict] = []
         failing: list[_Failing] = []
         for check in self.monitor.checks:
-            asked = windows[check.name]
-            past = {ago: one.counts for ago, one in asked.items()}
-            known = {ago: one.known for ago, one in asked.items() if one.known is not None}
-            judged = self.monitor.judge(check, past[""], past=past, known=known)
+            judged = judge(self.monitor, check, windows[check.name])
             verdicts += judged
             if any(one.verdict == "fail" for one in judged):
                 asks = any(self.monitor.asks_outcomes(check, one.at) for one in judged if one.verdict == "fail")
@@ -130,7 +127,7 @@ class Replay:
         return Step(window, tile.counts.rows, verdicts, self._causes(failing, windows, told), maturity)
 
     def _causes(
-        self, failing: Sequence[_Failing], windows: Mapping[str, Mapping[str, _Window]],
+        self, failing: Sequence[_Failing], windows: Mapping[str, Mapping[str, Window]],
         told: Sequence[tuple[str, Told]],
     ) -> list[Cause]:  # fmt: skip
         """What explains the worst failing check; before it, what broke the outcomes that a failing check asks of."""
@@ -156,104 +153,6 @@ class _Failing(NamedTuple):
     length: float
     check: Check
     asks_outcomes: bool
-
-
-class _Window(NamedTuple):
-    """A window: its counts, and what is known of its outcomes where they are joined."""
-
-    counts: Counts
-    known: Known | None
-
-
-class _Part(NamedTuple):
-    """A tile as a window takes it in: its middle, its counts, what is told of it."""
-
-    middle: float
-    counts: Counts
-    told: Told | None
-
-
-class _Trailing:
-    """The sum of the tiles of ``length`` seconds that ended ``ago`` seconds ago; sliding it is exact."""
-
-    def __init__(self, length: float, ago: float, nothing: Counts, followed: Followed | None) -> None:
-        self.reach = length + ago
-        self.has_begun = False
-        self._length, self._ago = length * _MICRO, ago * _MICRO
-        self._later: deque[_Part] = deque()  # tiles that have yet to come in
-        self._inside: deque[_Part] = deque()
-        self._total = nothing
-        self._followed, self._usual = followed, Usual()
-        self._told: Told | None = None
-
-    def add(self, part: _Part, end: int) -> _Window:
-        """The window, once time has come to the end of this tile.
-
-        A tile belongs to the window that holds its middle, so a week is seven days when clocks change, too.
-        """
-        self._later.append(part)
-        while self._later and self._later[0].middle < end - self._ago:
-            self.has_begun = True
-            self._inside.append(self._later.popleft())
-            self._take(self._inside[-1])
-        keep = 0 if self._ago else 1  # a window is never shorter than a tile
-        while len(self._inside) > keep and self._inside[0].middle < end - self._ago - self._length:
-            self._leave(self._inside.popleft())
-        if self._told is None or self._followed is None:
-            return _Window(self._total, None)
-        return _Window(self._total, self._followed.known(self._told, self._usual))
-
-    def _take(self, one: _Part) -> None:
-        self._total = self._total + one.counts
-        if one.told is not None:
-            self._told = one.told if self._told is None else self._told.plus(one.told)
-
-    def _leave(self, one: _Part) -> None:
-        self._total = self._total - one.counts
-        if one.told is not None and self._told is not None:
-            self._told = self._told.plus(one.told, -1.0)
-            self._usual.add(one.told.arrived)
-
-
-class _Windows:
-    """The windows that checks ask for; checks that ask for the same one share it."""
-
-    def __init__(self, monitor: Monitor, followed: Followed | None) -> None:
-        nothing = Counts.zero(monitor.reference.layout)
-        self._asked = {
-            check.name: {ago: (check.window, ago) for ago in ("", *agos(monitor.assertions(check)))}
-            for check in monitor.checks
-        }
-        self._known = {
-            one: _Trailing(duration(one[0]), duration(one[1]) if one[1] else 0.0, nothing, followed)
-            for asked in self._asked.values()
-            for one in asked.values()
-        }
-
-    @property
-    def reach(self) -> float:
-        """How many seconds back the farthest begins."""
-        return max(one.reach for one in self._known.values())
-
-    def add(self, tile: Tile, end: int, told: Told | None) -> dict[str, dict[str, _Window]]:
-        """The windows of every check, by its name and how long ago they ended.
-
-        Windows that ended before the history began are left out: nothing is known of them.
-        """
-        part = _Part((tile.start + end) / 2, tile.counts, told)
-        found = {one: window.add(part, end) for one, window in self._known.items()}
-        known = {one for one, window in self._known.items() if not one[1] or window.has_begun}
-        return {
-            name: {ago: found[one] for ago, one in asked.items() if one in known} for name, asked in self._asked.items()
-        }
-
-
-def _before(moment: dt.datetime, seconds: float) -> dt.datetime | None:
-    """So much earlier; None where the calendar has not begun."""
-    try:
-        return moment - dt.timedelta(seconds=seconds)
-    except OverflowError:
-        return None
 
 
 class Opened(NamedTuple):
@@ -320,13 +219,8 @@ def replay(
         )
     monitor.must_derive()
     tile = None if every is None else Every.parse(every, timezone)
-    for check in monitor.checks:
-        for ago in agos(monitor.assertions(check)):
-            if tile is not None and duration(ago) < tile.seconds:
-                raise DataError(
-                    f'{check.where}: in {check.name}: live.ago("{ago}") is shorter than a step of {every}, so a window '
-                    "would be compared with itself. Take shorter steps."
-                )
+    if tile is not None and every is not None:
+        must_reach_back(monitor, tile, every)
     followed = None
     if outcomes is None and tile is not None and monitor.reference.model.label is not None:
         outcomes = beside(data)
