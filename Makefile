@@ -49,16 +49,15 @@ NO_SERVICES = /usr/sbin/policy-rc.d
 	fi
 	@touch $@
 
-# Grafana's own types, and the compiler that reads them: packages of npm, without what these depend on.
-GRAFANA_TYPES = tests/compile/grafana/types/packages.txt
+# Grafana's own code and types, and the compiler that reads these. Of its data source only the types are wanted, so what
+# that one depends on stays away.
+GRAFANA = tests/compile/grafana/frontend/packages.txt
+SOURCE = @grafana/prometheus
 
-.venv/node_modules: $(GRAFANA_TYPES)
-	@rm -rf $@ && mkdir -p $@
-	@echo "Fetching $$(tr '\n' ' ' <$(GRAFANA_TYPES))for the tests ..."; \
-	while read -r one; do \
-		folder=$@/$${one%@*}; mkdir -p "$$folder"; \
-		file=$$(npm pack --silent --fetch-retries=1 --pack-destination $@ "$$one" </dev/null 2>/dev/null) \
-			&& tar -xzf "$@/$$file" --strip-components=1 -C "$$folder" && rm "$@/$$file" || break; \
-	done <$(GRAFANA_TYPES); \
-	[ -e "$$folder/package.json" ] || \
-		{ rm -rf $@; echo "They could not be fetched with npm; tests that need them are skipped."; }
+.venv/node_modules: $(GRAFANA)
+	@echo "Fetching $$(tr '\n' ' ' <$<)for the tests ..."; rm -rf $@; \
+	npm install --silent --prefix .venv --no-save --no-package-lock --ignore-scripts --legacy-peer-deps --no-audit \
+		--no-fund $$(grep -v $(SOURCE) $<) >/dev/null 2>&1 \
+		&& file=$$(npm pack --silent --pack-destination $@ $$(grep $(SOURCE) $<) 2>/dev/null) \
+		&& mkdir -p $@/$(SOURCE) && tar -xzf $@/$$file --strip-components=1 -C $@/$(SOURCE) && rm $@/$$file \
+		|| { rm -rf $@; echo "They could not be fetched with npm; tests that need them are skipped."; }

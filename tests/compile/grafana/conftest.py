@@ -264,13 +264,17 @@ class Server:
         except urllib.error.HTTPError as error:
             raise ValueError(f"{json.load(error)['error']}: {parameters}") from error
 
+    def instant(self, expr: str) -> list[dict[str, Any]]:
+        return list(self.ask("query", query=expr, **({"time": self.end} if self.end else {}))["result"])
+
+    def ranged(self, expr: str) -> list[dict[str, Any]]:
+        return list(self.ask("query_range", query=expr, start=START, end=self.end, step=STEP)["result"])
+
     def now(self, expr: str) -> list[tuple[dict[str, str], list[float]]]:
-        found = self.ask("query", query=expr, **({"time": self.end} if self.end else {}))["result"]
-        return [(one["metric"], [float(one["value"][1])]) for one in found]
+        return [(one["metric"], [float(one["value"][1])]) for one in self.instant(expr)]
 
     def over_time(self, expr: str) -> list[tuple[dict[str, str], list[float]]]:
-        found = self.ask("query_range", query=expr, start=START, end=self.end, step=STEP)["result"]
-        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in found]
+        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in self.ranged(expr)]
 
     def wait_for(self, expr: str, log: Path) -> None:
         """Until an expression gives something."""
@@ -308,6 +312,21 @@ def prometheus_of(
             yield found
         finally:
             process.terminate()
+
+
+FRONTEND = Path(__file__).parent / "frontend"
+MODULES = Path(__file__).resolve().parents[3] / ".venv" / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def modules(real_component: Any) -> Path:
+    """Grafana's own packages, in the versions that are asked for."""
+    wanted = dict(line.rsplit("@", 1) for line in (FRONTEND / "packages.txt").read_text().split())
+    files = {name: MODULES / name / "package.json" for name in wanted}
+    found = {name: json.loads(file.read_text())["version"] for name, file in files.items() if file.is_file()}
+    there = shutil.which("node") is not None and found == wanted
+    real_component(there, "node, or a package of Grafana's", "make .venv/node_modules, which asks npm")
+    return MODULES
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,7 @@ import wakeful
 from wakeful.compile.grafana import dashboards
 from wakeful.compile.stack import compose
 
-TYPES = Path(__file__).parent / "types"
-PACKAGES = dict(line.rsplit("@", 1) for line in (TYPES / "packages.txt").read_text().split())
-MODULES = Path(__file__).resolve().parents[3] / ".venv" / "node_modules"
+FRONTEND = Path(__file__).parent / "frontend"
 COMPILER = {
     "strict": True, "noEmit": True, "skipLibCheck": True, "preserveSymlinks": True, "types": [],
     "target": "es2022", "module": "esnext", "moduleResolution": "bundler",
@@ -29,26 +27,19 @@ Board = dict[str, Any]
 Compiler = Callable[[Mapping[str, Board]], dict[str, str]]
 
 
-def version_of(package: str) -> str:
-    file = MODULES / package / "package.json"
-    return str(json.loads(file.read_text())["version"]) if file.is_file() else ""
-
-
 @pytest.fixture(scope="session")
-def compiled(real_component: Any, tmp_path_factory: pytest.TempPathFactory) -> Compiler:
+def compiled(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Compiler:
     """What the compiler says of boards, by their names; nothing of those that are right."""
-    there = shutil.which("node") is not None and all(version_of(name) == version for name, version in PACKAGES.items())
-    real_component(there, "node, or a package of Grafana's types", "make .venv/node_modules, which asks npm")
 
     def run(boards: Mapping[str, Board]) -> dict[str, str]:
         folder = tmp_path_factory.mktemp("types")
-        (folder / "node_modules").symlink_to(MODULES)
-        shutil.copy(TYPES / "board.ts", folder)
+        (folder / "node_modules").symlink_to(modules)
+        shutil.copy(FRONTEND / "board.ts", folder)
         for name, board in boards.items():
             text = f'import type {{ Board }} from "./board";\nexport const board: Board = {json.dumps(board)};\n'
             (folder / f"{name}.ts").write_text(text)
         (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": COMPILER, "include": ["*.ts"]}))
-        command = ["node", MODULES / "typescript" / "bin" / "tsc", "--project", ".", "--pretty", "false"]
+        command = ["node", modules / "typescript" / "bin" / "tsc", "--project", ".", "--pretty", "false"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
         told = re.findall(r"^(\S+)\.ts\(\d+,\d+\): (error .*(?:\n .*)*)", done.stdout, re.MULTILINE)
         assert bool(told) == bool(done.returncode), done.stdout + done.stderr
@@ -64,15 +55,17 @@ def test_every_board_is_what_grafana_reads(boards: dict[str, Board], loans: Any,
 
     assert {name: told for name, told in compiled(every).items() if told} == {}
     kinds = {one["type"] for board in every.values() for one in board["panels"]}
-    assert kinds == set(re.findall(r'Drawn<"(.*?)"', (TYPES / "board.ts").read_text())) | {"row", "text"}
+    assert kinds == set(re.findall(r'Drawn<"(.*?)"', (FRONTEND / "board.ts").read_text())) | {"row", "text"}
 
 
-def test_types_are_those_of_the_grafana_that_comes_up(boards: dict[str, Board], compiled: Compiler):
+def test_types_are_those_of_the_grafana_that_comes_up(boards: dict[str, Board], modules: Path):
     image = compose("rules.yml")["services"]["grafana"]["image"]
-    assert {PACKAGES["@grafana/schema"], PACKAGES["@grafana/data"]} == {image.removeprefix("grafana/grafana:")}
+    for package in "schema", "data":
+        about = json.loads((modules / "@grafana" / package / "package.json").read_text())
+        assert about["version"] == image.removeprefix("grafana/grafana:")
 
     script = "import(process.argv[1]).then(types => console.log(types.defaultDashboard.schemaVersion))"
-    types = MODULES / "@grafana/schema/dist/esm/raw/dashboard/x/dashboard_types.gen.mjs"
+    types = modules / "@grafana/schema/dist/esm/raw/dashboard/x/dashboard_types.gen.mjs"
     done = subprocess.run(["node", "-e", script, types], capture_output=True, text=True, timeout=60, check=True)
     assert {board["schemaVersion"] for board in boards.values()} == {int(done.stdout)}
 

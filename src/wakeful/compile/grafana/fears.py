@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from wakeful.checks import Check
 from wakeful.compile import plan
 from wakeful.compile.about import CHECK, WORST, fear_of
-from wakeful.compile.grafana.panels import STATE, Column, Line, Tile, rows, states
+from wakeful.compile.grafana.panels import STATE, WHOLE, Column, Line, Tile, rows, states
 from wakeful.compile.grafana.quoting import alternatives, select, shown
 from wakeful.compile.grafana.variables import VERSION, labels_of_parts
 from wakeful.model import Model
@@ -93,7 +93,7 @@ def _failing(model: Model) -> Tile:
             Column(of(plan.HIGH), "As high as"),
             Column(of(plan.LIMIT), "Limit"),
             Column(of(plan.REFERENCE), "In training"),
-            Column(of(plan.ROWS), "Rows", look={"decimals": 0}),
+            Column(of(plan.ROWS), "Rows", look=WHOLE),
         ],
         labels=labels,
         hidden=("at",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wakeful.compile.grafana.panels import GREEN, RED, YELLOW, Column, Line, Tile, ranking, rows
+from wakeful.compile.grafana.panels import GREEN, RED, WHOLE, YELLOW, Column, Line, Tile, ranking, rows
 from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.words import SHARE
 from wakeful.maturity import FLOOR, LEAST
@@ -52,7 +52,6 @@ def _join(model: str) -> Tile:
     def that_are(outcome: str) -> str:
         return of("wakeful_join_predictions", outcome=outcome)
 
-    whole = {"decimals": 0}
     return rows(
         "Predictions and what became of them",
         "As of the last join. Pending: the horizon is not over. Late: told after it. Missing: never told. Unknown ids: "
@@ -61,8 +60,8 @@ def _join(model: str) -> Tile:
         [
             Column(f"time() - {of('wakeful_last_join_timestamp_seconds')}", "Joined ago", "s"),
             Column(of(MATURE_AGE), "Mature after", "s", {"noValue": "not yet known"}),
-            *(Column(that_are(one), one.title(), look=whole) for one in ("joined", "pending", "late", "missing")),
-            Column(of("wakeful_join_unknown_outcomes"), "Unknown ids", look=whole),
+            *(Column(that_are(one), one.title(), look=WHOLE) for one in ("joined", "pending", "late", "missing")),
+            Column(of("wakeful_join_unknown_outcomes"), "Unknown ids", look=WHOLE),
         ],
         labels={},
         hidden=("model",),

@@ -26,6 +26,7 @@ __all__ = [
     "RED",
     "SOURCE",
     "STATE",
+    "WHOLE",
     "YELLOW",
     "Column",
     "Line",
@@ -59,6 +60,7 @@ def colored(color: str, **more: Any) -> dict[str, Any]:
     return {"color": {"mode": "fixed", "fixedColor": color}} | {f"custom.{name}": one for name, one in more.items()}
 
 
+WHOLE: Mapping[str, Any] = {"unit": units.LocaleFormat, "decimals": 0}  # the look of a number of rows: 1,040, not 1 K
 BEFORE = colored(GREY, lineStyle={"fill": "dot", "dash": [2, 6]})  # what training had
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wakeful.compile.grafana.panels import GREEN, RED, YELLOW, Column, Line, Tile, lines, rows, steps
+from wakeful.compile.grafana.panels import GREEN, RED, WHOLE, YELLOW, Column, Line, Tile, lines, rows, steps
 from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.sdk import common, dashboard
 from wakeful.compile.grafana.variables import VERSION, part_of
@@ -51,7 +51,7 @@ def _versions(model: Model) -> Tile:
             Column(
                 f"sum by (version) (increase({counted}[1d]))",
                 "Answers a day",
-                look={"decimals": 0},
+                look=WHOLE,
             ),
             Column(f"sum by (version) ({of('wakeful_workers')})", "Workers"),
             Column(
