@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import re
 import shutil
@@ -24,6 +23,7 @@ from rebuilding import rebuilt
 import wakeful
 from wakeful.budget import duration
 from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan
+from wakeful.compile.recorded import numbers
 from wakeful.compile.tracing import plan_of
 from wakeful.live.export.exporter import slice_labels
 from wakeful.loading import load_monitor
@@ -256,17 +256,9 @@ def judged(monitor: wakeful.Monitor, found: Recorded) -> Iterator[tuple[Key, flo
         past = {EARLIER: counts[check.window, duration(EARLIER)]}
         for one in monitor.judge(check, counts[check.window, 0.0], past=past):
             judgement = one.judgement
-            if judgement.verdict == "maturing":  # asks for a join
-                continue
             value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value", "")
-            numbers = (
-                judgement.estimate, judgement.low, judgement.high, judgement.n, judgement.limit, judgement.noise,
-                judgement.reference, {"pass": 0.0, "unsure": 1.0, "fail": 2.0}[judgement.verdict],
-            )  # fmt: skip
-            for record, number in zip(RESULTS, numbers, strict=True):
-                is_held = record != VERDICT or not math.isnan(judgement.limit)  # against something
-                if is_held and not math.isnan(judgement.estimate) and not math.isnan(number):
-                    yield (check.name, str(one.at), record, judgement.column or "", value), number
+            for record, number in numbers(judgement).items():
+                yield (check.name, str(one.at), record, judgement.column or "", value), number
 
 
 def is_near(one: float, other: float) -> bool:

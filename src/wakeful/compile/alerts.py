@@ -13,7 +13,7 @@ from wakeful.compile.promql import quoted
 from wakeful.compile.quoting import in_template, selector, valid
 from wakeful.errors import DataError
 
-__all__ = ["CHECK_FAILS", "CULPRIT", "Links", "check_alert", "culprits", "owner_of"]
+__all__ = ["CHECK_FAILS", "CULPRIT", "Links", "check_alert", "culprits", "owner_of", "told_by"]
 
 CHECK_FAILS = "WakefulCheckFails"
 CULPRIT = "wakeful:model:culprit"  # how far a failing column is beyond its limit, in widths of its interval
@@ -59,6 +59,11 @@ def owner_of(check: Check) -> str:
     return check.page or check.ticket or ""
 
 
+def told_by(check: Check) -> dict[str, str]:
+    """What an alert of a check says beside what it is about; an empty label is none."""
+    return {"severity": check.severity, "owner": owner_of(check)}
+
+
 def check_alert(model: str, check: Check, links: Links, bridged: str) -> dict[str, Any]:
     """The alerting rule of one check.
 
@@ -69,7 +74,7 @@ def check_alert(model: str, check: Check, links: Links, bridged: str) -> dict[st
     estimate, verdict = (f"last_over_time({selector(name, **of_check)}[{bridged}])" for name in (ESTIMATE, VERDICT))
     owner = owner_of(check)
     names = {"model": in_template(model), "check": in_template(check.name)}
-    labels = names | {"severity": check.severity, "owner": in_template(owner)}
+    labels = names | {name: in_template(value) for name, value in told_by(check).items()}
     annotations = {
         "summary": in_template(fear_of(check)),
         "action": in_template(check.action),

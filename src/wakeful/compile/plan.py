@@ -7,7 +7,20 @@ from typing import NamedTuple
 
 from wakeful.checks import Assertion, Check
 
-__all__ = ["ESTIMATE", "HIGH", "LIMIT", "LOW", "NOISE", "REFERENCE", "ROWS", "VERDICT", "Plan", "Recording", "Refusal"]
+__all__ = [
+    "ESTIMATE",
+    "HIGH",
+    "LIMIT",
+    "LOW",
+    "NOISE",
+    "REFERENCE",
+    "ROWS",
+    "VERDICT",
+    "Plan",
+    "Recording",
+    "Refusal",
+    "labels_of",
+]
 
 # Series that every compiled assertion is recorded as. Each carries the labels model, version, check, assertion (as it
 # is written) and at (which of the check's comparisons it is, counted from 0); column where it is asked of columns;
@@ -20,6 +33,11 @@ LIMIT = "wakeful:check:limit"
 NOISE = "wakeful:check:noise"  # how far the estimate strays from the reference without any change
 REFERENCE = "wakeful:check:reference"  # the same, asked of the reference
 VERDICT = "wakeful:check:verdict"  # 0 passes, 1 is unsure, 2 fails
+
+
+def labels_of(model: str, check: str, assertion: str, at: int) -> dict[str, str]:
+    """The labels that all series of an assertion have, from names and the assertion as it is written."""
+    return {"model": model, "check": check, "assertion": assertion.removeprefix("assert "), "at": str(at)}
 
 
 class Recording(NamedTuple):

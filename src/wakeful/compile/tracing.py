@@ -14,7 +14,20 @@ from wakeful.budget import duration
 from wakeful.checks import Assertion, Check
 from wakeful.compile.columns import HourlyColumn, Hours, LiveColumn, Mixed, UsualColumn
 from wakeful.compile.outcomes import live_outcomes
-from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan, Recording, Refusal
+from wakeful.compile.plan import (
+    ESTIMATE,
+    HIGH,
+    LIMIT,
+    LOW,
+    NOISE,
+    REFERENCE,
+    ROWS,
+    VERDICT,
+    Plan,
+    Recording,
+    Refusal,
+    labels_of,
+)
 from wakeful.compile.promql import Writer
 from wakeful.compile.sources import Asked, Sources
 from wakeful.compile.symbols import CannotSay, Case, Operand, Symbol, cases, explore
@@ -88,7 +101,7 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
     users: dict[str, set[str]] = defaultdict(set)
     for name, some in said.items():
         results[name] = [
-            Recording(record, writer.write(result), {"model": model, "check": name} | one.labels)
+            Recording(record, writer.write(result), one.labels)
             for one in some
             for record, result in one.results.items()
         ]
@@ -113,7 +126,7 @@ def _refusal(check: Check, assertion: Assertion, error: Exception) -> Refusal:
 
 def _say(sources: Sources, monitor: Monitor, check: Check, at: int, assertion: Assertion) -> list[_Said]:
     """An assertion of all its columns at once, where its formulas allow it; else of each kind of columns apart."""
-    labels = {"assertion": assertion.source.removeprefix("assert "), "at": str(at)}
+    labels = labels_of(monitor.reference.model.name, check.name, assertion.source, at)
     for by_kind in (False, True):
         try:
             return [

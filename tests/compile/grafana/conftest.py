@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import json
 import math
 import shutil
@@ -21,27 +22,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from prometheus_client.core import Metric
 
 import wakeful
-from wakeful.compile import plan
 from wakeful.compile.about import WORST, recordings
 from wakeful.compile.grafana import dashboards
+from wakeful.compile.plan import Plan
+from wakeful.compile.recorded import ALERTS, Records
+from wakeful.compile.rules import Compiled
+from wakeful.compile.tracing import plan_of
 from wakeful.counts import Counts
 from wakeful.derived import Derived
 from wakeful.learning.build import learn_all
 from wakeful.learning.infer import Roles
 from wakeful.live.export import batch
 from wakeful.live.export.exporter import Exporter
-from wakeful.live.export.exposition import Labels, render
+from wakeful.live.export.exposition import render
 from wakeful.live.shared.meters import COUNTERS, identity
 from wakeful.live.shared.slots import Reading
 from wakeful.outcomes import Join
 from wakeful.outcomes.export import metrics
-from wakeful.verdicts import Verdict
 
 START, STEP, SCRAPES = 1_767_268_800, 180, 40  # from 2026-01-01 12:00 UTC on, every three minutes
 DAY = 86_400
-REFUSED = "nobody_can_say"
 NASTY = 'prix "m²"\n$version [[segment]] {{check}} .*|\\, x : y'
 
 
@@ -132,16 +135,11 @@ def houses() -> Past:
     return Past(monitor, ("", ""), some, some)
 
 
-def planned(monitor: wakeful.Monitor) -> plan.Plan:
-    """As much of a plan as dashboards read."""
-    refused = [check for check in monitor.checks if check.name == REFUSED]
-    refusals = [plan.Refusal(check, one, "", "") for check in refused for one in monitor.assertions(check)]
-    recorded = {check.name: () for check in monitor.checks if check not in refused}
-    return plan.Plan(monitor.reference.model.name, (), recorded, tuple(refusals))
+planned = functools.cache(plan_of)
 
 
 @pytest.fixture(scope="session")
-def plans() -> Callable[[wakeful.Monitor], plan.Plan]:
+def plans() -> Callable[[wakeful.Monitor], Plan]:
     return planned
 
 
@@ -177,14 +175,23 @@ def seen(past: Past, start: float) -> Iterator[tuple[float, str]]:
 def recorded(past: Past, start: float) -> Iterator[tuple[float, str]]:
     """What is recorded of it at these times, from the numbers of numpy over an hour."""
     monitor = past.monitor
-    counts = [Counts(monitor.reference.layout, 3600 / STEP * monitor.count(one).vector) for one in past[2:]]
-    numbers = [
-        "\n".join(line(*one) for one in judged(monitor, version, some))
-        for version, some in zip(past.versions, counts, strict=True)
-    ]
-    words = "\n".join(line(one.record, one.labels, 1.0) for one in recordings(monitor) if one.labels)
+    compiled = Compiled(monitor, planned(monitor))
+    numbers = []
+    for version, some in zip(past.versions, past[2:], strict=True):
+        counts = Counts(monitor.reference.layout, 3600 / STEP * monitor.count(some).vector)
+        told = Records(compiled, version).metrics(
+            one for check in monitor.checks for one in monitor.judge(check, counts)
+        )
+        numbers.append("\n".join(one for metric in told if metric.name != ALERTS for one in lines_of(metric)))
     for number in range(SCRAPES + 1):
-        yield start + STEP * number, f"{words}\n{numbers[number > SCRAPES // 2]}"
+        yield start + STEP * number, numbers[number > SCRAPES // 2]
+
+
+def lines_of(metric: Metric) -> Iterator[str]:
+    """What is known of a metric."""
+    for one in metric.samples:
+        if not math.isnan(one.value):
+            yield f"{one.name}{one.labels.text} {one.value!r}".replace(" inf", " +Inf")
 
 
 def joined(past: Past, start: float) -> Iterator[tuple[float, str]]:
@@ -212,39 +219,6 @@ def exposed(exporter: Exporter, version: str, vector: Any, number: int, at: floa
     gauges = np.array([[3.0, 100.0, at - 1.0]])
     assert len(counters) == identity(exporter.reference.layout).counters
     return render(exporter.metrics([Reading(version, counters, gauges, at)])).decode()
-
-
-def judged(monitor: wakeful.Monitor, version: str, counts: Counts) -> Iterator[tuple[str, dict[str, str], float]]:
-    """The series of ``wakeful.compile.plan``, from numpy, and the worst of each check."""
-    model = {"model": monitor.reference.model.name, "version": version}
-    for check in monitor.checks:
-        if check.name == REFUSED:
-            continue
-        found = monitor.judge(check, counts)
-        for one in found:
-            yield from of_element(one, model)
-        yield WORST, model | {"check": check.name}, max(STATES[one.verdict] for one in found)
-
-
-STATES = {"pass": 0.0, "unsure": 1.0, "fail": 2.0}
-
-
-def of_element(one: Verdict, model: dict[str, str]) -> Iterator[tuple[str, dict[str, str], float]]:
-    found = one.judgement
-    labels = model | {
-        "check": one.check, "assertion": one.assertion.removeprefix("assert "), "at": str(one.at),
-        "column": found.column or "", "segment": found.part.segment or "", "value": found.part.value or "",
-    }  # fmt: skip
-    values = {
-        plan.ESTIMATE: found.estimate, plan.LOW: found.low, plan.HIGH: found.high, plan.ROWS: found.n,
-        plan.LIMIT: found.limit, plan.NOISE: found.noise, plan.REFERENCE: found.reference,
-        plan.VERDICT: STATES[found.verdict],
-    }  # fmt: skip
-    yield from ((name, labels, value) for name, value in values.items() if not math.isnan(value))
-
-
-def line(name: str, labels: Any, value: float) -> str:
-    return f"{name}{Labels(dict(labels)).text} {value!r}".replace(" inf", " +Inf")
 
 
 # A real Prometheus.
@@ -345,11 +319,11 @@ def server(loans: Past, houses: Past, programs: None, tmp_path_factory: pytest.T
 
 
 @pytest.fixture
-def recording(programs: None, tmp_path: Path) -> Iterator[Callable[[Past, plan.Plan], Server]]:
+def recording(programs: None, tmp_path: Path) -> Iterator[Callable[[Past, Plan], Server]]:
     """A real Prometheus that records a plan itself, of a service whose past ends now."""
     with contextlib.ExitStack() as stack:
 
-        def start(past: Past, planned: plan.Plan) -> Server:
+        def start(past: Past, planned: Plan) -> Server:
             every = (*planned.shared, *(one for some in planned.checks.values() for one in some))
             rules = [one._asdict() for one in (*every, *recordings(past.monitor))]
             groups = [{"name": "loans", "interval": "1s", "rules": rules}]

@@ -11,28 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import wakeful
-from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, Plan
+from wakeful.compile.plan import ESTIMATE, VERDICT, Plan
 from wakeful.compile.promql import quoted
+from wakeful.compile.recorded import numbers
 from wakeful.compile.tracing import plan_of
 from wakeful.counts import Counts
 from wakeful.live.export.batch import reading
 from wakeful.live.export.cardinality import asked
 from wakeful.live.export.exporter import Exporter, slice_labels
-from wakeful.verdicts import Judgement
 
 Tool = Callable[..., str]
 TOLERANCE = 1e-6
 MOST_SAMPLES = 10_000  # that promtool reads in one query
-OF_JUDGEMENT: dict[str, Callable[[Judgement], float]] = {
-    ESTIMATE: lambda one: one.estimate,
-    LOW: lambda one: one.low,
-    HIGH: lambda one: one.high,
-    ROWS: lambda one: one.n,
-    LIMIT: lambda one: one.limit,
-    NOISE: lambda one: one.noise,
-    REFERENCE: lambda one: one.reference,
-    VERDICT: lambda one: {"pass": 0.0, "unsure": 1.0, "fail": 2.0}[one.verdict],
-}
 
 
 def compiled(monitor: wakeful.Monitor) -> Plan:
@@ -101,9 +91,9 @@ def judged(monitor: wakeful.Monitor, counts: Counts, past: Counts | None) -> Ite
             value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
             labels = {"at": str(one.at), "column": judgement.column, "value": value}
             text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
-            for record, of in OF_JUDGEMENT.items():
-                if not math.isnan(judgement.estimate) and math.isfinite(of(judgement)):
-                    yield check.name, record, text, float(of(judgement))
+            for record, number in numbers(judgement).items():
+                if math.isfinite(number):
+                    yield check.name, record, text, number
 
 
 def exported(
