@@ -12,11 +12,12 @@ from wakeful.compile.plan import VERDICT, Recording
 from wakeful.compile.promql import quoted
 from wakeful.monitor import Monitor
 
-__all__ = ["CHECK", "MODEL", "WORST", "board_of", "fear_of", "recordings"]
+__all__ = ["CHECK", "MODEL", "STEP", "WORST", "board_of", "fear_of", "recordings"]
 
 MODEL = "wakeful:model:info"  # 1, with the labels model, task and board: the uid of the model's dashboard
 CHECK = "wakeful:check:info"  # 1, with the labels model, check, severity, owner, window and fear
 WORST = "wakeful:check:worst"  # of a check's verdicts, by model, version and check: one series in place of hundreds
+STEP = "wakeful:backfill:step"  # by model: seconds from one sample to the next of a history that was filled in
 
 _ALWAYS = "vector(1)"
 

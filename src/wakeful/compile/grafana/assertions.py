@@ -9,6 +9,7 @@ from wakeful.checks import Assertion, Check
 from wakeful.compile import plan
 from wakeful.compile.about import fear_of
 from wakeful.compile.grafana.panels import BEFORE, BLUE, GREY, RED, Line, Tile, colored, lines
+from wakeful.compile.grafana.past import known
 from wakeful.compile.grafana.quoting import select, shown
 from wakeful.compile.grafana.variables import VERSION
 from wakeful.compile.grafana.words import meaning_of
@@ -98,7 +99,7 @@ _DISTANCES = {"holdout_d1", *distances.__all__}
 
 def _series(name: str, model: str, one: Asked, at: int | None = None) -> str:
     place = one.comparisons[0][0] if at is None else at
-    return select(name, VERSION, model=model, check=one.check.name, at=str(place))
+    return known(select(name, VERSION, model=model, check=one.check.name, at=str(place)))
 
 
 def _single(model: str, one: Asked) -> list[Line]:

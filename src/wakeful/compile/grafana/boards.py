@@ -15,6 +15,7 @@ from wakeful.compile.grafana.inputs import inputs
 from wakeful.compile.grafana.layout import Row, placed
 from wakeful.compile.grafana.maturity import maturity
 from wakeful.compile.grafana.panels import RED, SOURCE
+from wakeful.compile.grafana.past import known
 from wakeful.compile.grafana.quoting import select, shown
 from wakeful.compile.grafana.sdk import JSONEncoder, dashboard, prometheus
 from wakeful.compile.grafana.service import arrival, service
@@ -152,8 +153,8 @@ def _marks(model: str) -> Iterator[dashboard.AnnotationQuery]:
         "Version {{version}}",
         "Judged by reference {{layout}}",
     )
-    pages = f"max by (model, check, fear) ({select(CHECK, model=model, severity='page')})"
-    failing = f"max by (model, check) ({select(WORST, model=model)}) == 2"
+    pages = f"max by (model, check, fear) ({known(select(CHECK, model=model, severity='page'))})"
+    failing = f"max by (model, check) ({known(select(WORST, model=model))}) == 2"
     yield _mark("Pages", f"({failing}) * on (model, check) group_left (fear) {pages}", RED, "{{fear}}", "{{check}}")
 
 

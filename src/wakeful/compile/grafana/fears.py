@@ -8,6 +8,7 @@ from wakeful.checks import Check
 from wakeful.compile import plan
 from wakeful.compile.about import CHECK, WORST, fear_of
 from wakeful.compile.grafana.panels import STATE, WHOLE, Column, Line, Tile, rows, states
+from wakeful.compile.grafana.past import known
 from wakeful.compile.grafana.quoting import alternatives, select, shown
 from wakeful.compile.grafana.variables import VERSION, labels_of_parts
 from wakeful.model import Model
@@ -32,7 +33,7 @@ def _over_time(model: str, checks: Sequence[Check]) -> Tile:
         some = [check for check in checks if check.severity == severity]
         if some:
             these = f"check=~{alternatives(check.name for check in some)}"
-            drawn.append(Line(f"max by (check) ({select(WORST, these, VERSION, model=model)})", "{{check}}"))
+            drawn.append(Line(f"max by (check) ({known(select(WORST, these, VERSION, model=model))})", "{{check}}"))
             names |= {check.name: shown(f"{fear_of(check)} ({check.name})") for check in some}
     return states(
         "What we fear, and when it was so",
@@ -46,8 +47,8 @@ def _over_time(model: str, checks: Sequence[Check]) -> Tile:
 
 
 def _now(model: str) -> Tile:
-    verdict = select(plan.VERDICT, VERSION, model=model)
-    words = f"max by (check, fear, severity, owner, window) ({select(CHECK, model=model)})"
+    verdict = known(select(plan.VERDICT, VERSION, model=model))
+    words = f"max by (check, fear, severity, owner, window) ({known(select(CHECK, model=model))})"
     judged = f"max by (check, assertion) ({verdict}) * on (check) group_left (fear, severity, owner, window) {words}"
     silent = f"({words} * 0 - 1) unless on (check) {verdict}"
     number = "count by (check, assertion)"
@@ -75,12 +76,12 @@ def _now(model: str) -> Tile:
 
 
 def _failing(model: Model) -> Tile:
-    bad = f"({select(plan.VERDICT, VERSION, model=model.name)} > 0)"
+    bad = f"({known(select(plan.VERDICT, VERSION, model=model.name))} > 0)"
     labels = {"check": "Check", "assertion": "Assertion", "column": "Column"} | labels_of_parts(model)
     place = f"max by (at, {', '.join(labels)})"
 
     def of(name: str) -> str:
-        return f"{place} ({select(name, VERSION, model=model.name)} and {bad})"
+        return f"{place} ({known(select(name, VERSION, model=model.name))} and {bad})"
 
     return rows(
         "What fails, or may",

@@ -6,6 +6,7 @@ from wakeful.compile.about import CHECK, MODEL, WORST
 from wakeful.compile.grafana.layout import Row
 from wakeful.compile.grafana.maturity import MATURE_AGE
 from wakeful.compile.grafana.panels import STATE, Column, Line, Tile, lines, rows, states
+from wakeful.compile.grafana.past import known, rate
 from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.variables import MODELS
 from wakeful.compile.grafana.words import SHARE
@@ -24,30 +25,30 @@ def rows_of_fleet() -> list[Row]:
 
 
 def _info(name: str, labels: str, *matchers: str) -> str:
-    return f"max by ({labels}) ({select(name, MODELS, *matchers)})"
+    return f"max by ({labels}) ({known(select(name, MODELS, *matchers))})"
 
 
 def _verdicts() -> str:
     """The worst state of every check that raises alarms."""
     checks = _info(CHECK, "model, check", _ALARMS)
-    return f"max by (model, check) ({select(WORST, MODELS)}) * on (model, check) {checks}"
+    return f"max by (model, check) ({known(select(WORST, MODELS))}) * on (model, check) {checks}"
 
 
 def _worst() -> str:
     """Of each model the check that is worst off, with its fear: what fails before what may, pages before tickets."""
     labels = "model, check, fear, owner"
     pages, tickets = (_info(CHECK, labels, f'severity="{name}"') for name in ("page", "ticket"))
-    states = f"(max by (model, check) ({select(WORST, MODELS)}) > 0)"
+    states = f"(max by (model, check) ({known(select(WORST, MODELS))}) > 0)"
     return f"topk by (model) (1, {states} ^ 2 * on (model, check) group_left (fear, owner) (2 * {pages} or {tickets}))"
 
 
 def _models() -> Tile:
     models = _info(MODEL, "model")
-    rate = f"sum by (model) (rate({select('wakeful_rows_total', MODELS, _ALL_TRAFFIC)}[$__rate_interval]))"
+    per_second = f"sum by (model) ({rate(select('wakeful_rows_total', MODELS, _ALL_TRAFFIC))})"
     answers = f"sum by (model) (increase({select('wakeful_rows_total', MODELS, _ALL_TRAFFIC)}[1d]))"
     outcomes = f"sum by (model) (increase({select('wakeful_outcomes_reported_total', MODELS)}[1d]))"
     mature = f"max by (model) ({select(MATURE_AGE, MODELS)})"
-    behind = f"time() - min by (model) ({select('wakeful_last_flush_timestamp_seconds', MODELS)})"
+    behind = f"time() - min by (model) ({known(select('wakeful_last_flush_timestamp_seconds', MODELS))})"
     return rows(
         "Models",
         "The state of a model is that of its worst check that pages or files a ticket. Labels are mature at the "
@@ -58,7 +59,7 @@ def _models() -> Tile:
             Column(f"max by (model) ({_verdicts()}) or ({models} * 0 - 1)", "State", look=STATE),
             Column(f"count by (model) (({_verdicts()}) == 2) or {models} * 0", "Fears come true"),
             Column(_worst(), ""),
-            Column(f"{rate} or {models} * 0", "Answers per second", "cps"),
+            Column(f"{per_second} or {models} * 0", "Answers per second", "cps"),
             Column(f"{outcomes} / ({answers} > 0)", "Outcomes per answer", SHARE),
             Column(mature, "Labels mature after", "s", {"noValue": "not known"}),
             Column(behind, "Behind", "s"),
@@ -78,21 +79,21 @@ def _states() -> Tile:
 
 def _traffic() -> Tile:
     counted = select("wakeful_rows_total", MODELS, _ALL_TRAFFIC)
-    drawn = [Line(f"sum by (model) (rate({counted}[$__rate_interval]))", "{{model}}")]
+    drawn = [Line(f"sum by (model) ({rate(counted)})", "{{model}}")]
     return lines("Answers per second", "How often each model answers.", drawn, unit="cps", size=(8, 8))
 
 
 def _outcomes() -> Tile:
     counted = select("wakeful_outcomes_reported_total", MODELS)
     told = "How often services tell what became of a case. Quality is judged on what arrives here."
-    drawn = [Line(f"sum by (model) (rate({counted}[$__rate_interval]))", "{{model}}")]
+    drawn = [Line(f"sum by (model) ({rate(counted)})", "{{model}}")]
     return lines("Outcomes reported per second", told, drawn, unit="cps", size=(8, 8))
 
 
 def _losses() -> Tile:
-    def rate(name: str) -> str:
-        return f"sum by (model) (rate({select(name, MODELS)}[$__rate_interval]))"
+    def summed(name: str) -> str:
+        return f"sum by (model) ({rate(select(name, MODELS))})"
 
-    share = f"{rate('wakeful_observations_dropped_total')} / ({rate('wakeful_observations_seen_total')} > 0)"
+    share = f"{summed('wakeful_observations_dropped_total')} / ({summed('wakeful_observations_seen_total')} > 0)"
     told = "Share of what services handed over that was not counted. Healthy: 0."
     return lines("Answers that were not counted", told, [Line(share, "{{model}}")], unit=SHARE, size=(8, 8))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from wakeful.compile import plan
 from wakeful.compile.grafana.assertions import Asked
 from wakeful.compile.grafana.panels import BLUE, GREEN, RED, STATE, YELLOW, Column, Line, Tile, note, ranking, rows
+from wakeful.compile.grafana.past import increase, known
 from wakeful.compile.grafana.quoting import quoted, select
 from wakeful.compile.grafana.variables import VERSION, WINDOW, labels_of_parts, part_of
 from wakeful.compile.grafana.words import SHARE
@@ -38,7 +39,7 @@ def inputs(model: Model, found: Sequence[Asked]) -> Iterator[Tile]:
 
 def _of_inputs(name: str, model: Model) -> str:
     """The series of checks that ask of inputs, not of answers."""
-    return select(name, VERSION, 'column!=""', f"column!={quoted(model.score.name)}", model=model.name)
+    return known(select(name, VERSION, 'column!=""', f"column!={quoted(model.score.name)}", model=model.name))
 
 
 def _excess(model: Model) -> str:
@@ -67,8 +68,8 @@ def _missing(model: Model) -> Tile:
         "Inputs that are missing most",
         "Share of rows without a value, whether or not training had it so.",
         Line(
-            f"topk({_MOST}, sum by (column) (increase({lost}[{WINDOW}])) / on () group_left () "
-            f"(sum(increase({every}[{WINDOW}])) > 0))",
+            f"topk({_MOST}, sum by (column) ({increase(lost, WINDOW)}) / on () group_left () "
+            f"(sum({increase(every, WINDOW)}) > 0))",
             "{{column}}",
         ),
         unit=SHARE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wakeful.compile.grafana.panels import GREEN, RED, WHOLE, YELLOW, Column, Line, Tile, lines, rows, steps
+from wakeful.compile.grafana.past import known, rate
 from wakeful.compile.grafana.quoting import select
 from wakeful.compile.grafana.sdk import common, dashboard
 from wakeful.compile.grafana.variables import VERSION, part_of
@@ -22,7 +23,7 @@ def service(model: Model) -> Iterator[Tile]:
     yield lines(
         "Answers per second",
         "How often the model answers, by its version. A version that appears is marked on every panel.",
-        [Line(f"sum by (version) (rate({traffic}[$__rate_interval]))", "version {{version}}")],
+        [Line(f"sum by (version) ({rate(traffic)})", "version {{version}}")],
         unit="cps",
         size=(8, 7),
     )
@@ -47,20 +48,20 @@ def _versions(model: Model) -> Tile:
         "What answers, and by which reference it is judged. A worker that is behind counts late; a batch job is "
         "always as far behind as its last run. Readable: whether the counts of all its workers are.",
         [
-            Column(f"max by (version, layout) ({of('wakeful_reference_info')})", ""),
+            Column(f"max by (version, layout) ({known(of('wakeful_reference_info'))})", ""),
             Column(
                 f"sum by (version) (increase({counted}[1d]))",
                 "Answers a day",
                 look=WHOLE,
             ),
-            Column(f"sum by (version) ({of('wakeful_workers')})", "Workers"),
+            Column(f"sum by (version) ({known(of('wakeful_workers'))})", "Workers"),
             Column(
-                f"time() - min by (version) ({of('wakeful_last_flush_timestamp_seconds')})",
+                f"time() - min by (version) ({known(of('wakeful_last_flush_timestamp_seconds'))})",
                 "Behind",
                 "s",
                 late,
             ),
-            Column(f"min by (version) ({of('wakeful_counts_readable')})", "Readable", look=readable),
+            Column(f"min by (version) ({known(of('wakeful_counts_readable'))})", "Readable", look=readable),
         ],
         labels={"version": "Version", "layout": "Reference"},
         sort="Answers a day",
@@ -69,13 +70,13 @@ def _versions(model: Model) -> Tile:
 
 
 def _losses(model: Model) -> Tile:
-    def rate(name: str, by: str = "") -> str:
-        return f"sum{by} (rate({select(name, VERSION, model=model.name)}[$__rate_interval]))"
+    def summed(name: str, by: str = "") -> str:
+        return f"sum{by} ({rate(select(name, VERSION, model=model.name))})"
 
-    seen, reported = rate("wakeful_observations_seen_total"), rate("wakeful_outcomes_reported_total")
-    dropped = rate("wakeful_observations_dropped_total", " by (reason)")
-    lost = rate("wakeful_outcomes_dropped_total", " by (reason)")
-    late, written = rate("wakeful_log_lost_rows_total"), rate("wakeful_log_rows_total")
+    seen, reported = summed("wakeful_observations_seen_total"), summed("wakeful_outcomes_reported_total")
+    dropped = summed("wakeful_observations_dropped_total", " by (reason)")
+    lost = summed("wakeful_outcomes_dropped_total", " by (reason)")
+    late, written = summed("wakeful_log_lost_rows_total"), summed("wakeful_log_rows_total")
     return lines(
         "Lost on the way",
         "Share of what the service handed over that was not counted, or not logged. Healthy: 0. "
@@ -83,7 +84,7 @@ def _losses(model: Model) -> Tile:
         "counted without that column.",
         [
             Line(f"{dropped} / on () group_left () ({seen} > 0)", "not counted: {{reason}}"),
-            Line(f"{rate('wakeful_observations_unexpected_total')} / ({seen} > 0)", "with an unknown column"),
+            Line(f"{summed('wakeful_observations_unexpected_total')} / ({seen} > 0)", "with an unknown column"),
             Line(f"{late} / ({late} + {written} > 0)", "not logged"),
             Line(f"{lost} / on () group_left () ({reported} + on () sum({lost}) > 0)", "outcomes: {{reason}}"),
         ],
@@ -102,7 +103,7 @@ def arrival(model: Model) -> Iterator[Tile]:
         "How often the service tells what became of a case, whenever the case was. A line that falls to 0 means that "
         "quality is judged on old outcomes, or on none.",
         [
-            Line(f"sum by (version) (rate({reported}[$__rate_interval]))", "version {{version}}"),
+            Line(f"sum by (version) ({rate(reported)})", "version {{version}}"),
         ],
         unit="cps",
         size=(12, 8),
@@ -115,8 +116,7 @@ def arrival(model: Model) -> Iterator[Tile]:
         "100% while those of earlier answers arrive; outcomes that are only logged do not count here.",
         [
             Line(
-                f"sum by (version) (rate({counted}[$__rate_interval])) / "
-                f"(sum by (version) (rate({answers}[$__rate_interval])) > 0)",
+                f"sum by (version) ({rate(counted)}) / (sum by (version) ({rate(answers)}) > 0)",
                 "version {{version}}",
             )
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wakeful.compile.grafana.panels import BEFORE, GREY, Column, Line, Tile, bars, colored, lines
+from wakeful.compile.grafana.past import increase, known, rate
 from wakeful.compile.grafana.quoting import quoted, select, shown
 from wakeful.compile.grafana.variables import COLUMN, VERSION, WINDOW, part_of
 from wakeful.compile.grafana.words import SHARE
@@ -22,10 +23,10 @@ def _histogram(model: Model, title: str, description: str, column: str, size: tu
     """A column's values against training; ``column`` is a matcher."""
     counted = select("wakeful_bin_total", VERSION, part_of(model), column, _VALUES, model=model.name)
     usual = select("wakeful_reference_share", VERSION, part_of(model), column, _VALUES, model=model.name)
-    live = f"increase({counted}[{WINDOW}])"
+    live = increase(counted, WINDOW)
     drawn = [
         Column(f"sum by (bin) ({live}) / on () group_left () (sum({live}) > 0)", "Live"),
-        Column(f"max by (bin) ({usual})", "In training", look=colored(GREY)),
+        Column(f"max by (bin) ({known(usual)})", "In training", look=colored(GREY)),
     ]
     return bars(title, f"{description} {_READ}", drawn, by="bin", size=size)
 
@@ -45,12 +46,12 @@ def answers(model: Model, *, is_flagged_asked: bool) -> Iterator[Tile]:
 
 
 def _flagged(model: Model) -> Tile:
-    def rate(*matchers: str) -> str:
+    def summed(*matchers: str) -> str:
         found = select("wakeful_answer_total", VERSION, part_of(model), *matchers, model=model.name)
-        return f"sum by (version) (rate({found}[$__rate_interval]))"
+        return f"sum by (version) ({rate(found)})"
 
     flagged = 'flagged="true"'
-    share = f"{rate(flagged)} / ({rate()} > 0)"
+    share = f"{summed(flagged)} / ({summed()} > 0)"
     told = "Of the answers, the share that the model flags, by version. No check asserts on it yet."
     return lines("Cases that are flagged", told, [Line(share, "version {{version}}")], unit=SHARE)
 
@@ -69,12 +70,11 @@ def one_input(model: Model) -> Iterator[Tile]:
         "Share of rows in which the chosen input is missing, or of the wrong type.",
         [
             Line(
-                f"sum by (bin) (rate({lost}[$__rate_interval])) / on () group_left () "
-                f"(sum(rate({rows}[$__rate_interval])) > 0)",
+                f"sum by (bin) ({rate(lost)}) / on () group_left () (sum({rate(rows)}) > 0)",
                 "{{bin}}",
             ),
             Line(
-                f"max({usual})",
+                f"max({known(usual)})",
                 "missing in training",
                 BEFORE,
             ),
