@@ -1,4 +1,4 @@
-"""A history as Prometheus would have scraped it, so that dashboards and alerts show last quarter, too."""
+"""A history as Prometheus would have scraped and recorded it, so that dashboards and alerts show last quarter, too."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import datetime as dt
 import math
 import shlex
 import time as clock
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client.core import Metric
+from prometheus_client.samples import Sample
 
+from wakeful.compile.about import STEP
+from wakeful.compile.recorded import ALERTS, Records
+from wakeful.compile.rules import Compiled
+from wakeful.compile.tracing import plan_of
 from wakeful.counts import Counts
 from wakeful.engines.history import History, Span
 from wakeful.engines.tiles import Question, tiles_of_time, without_gaps
@@ -21,25 +26,30 @@ from wakeful.every import Every
 from wakeful.live.export.batch import reading
 from wakeful.live.export.cardinality import asked
 from wakeful.live.export.exporter import Exporter
+from wakeful.live.export.exposition import Labels
 from wakeful.live.export.openmetrics import Spool
 from wakeful.monitor import Monitor
 from wakeful.replay import opened
+from wakeful.trailing import Window, Windows, before, judge, must_reach_back
+from wakeful.verdicts import Verdict
 
 __all__ = ["Backfill", "Scrape", "Written", "backfill", "write"]
 
 _MICRO = 1_000_000
 _IN_USE = 3 * 3600  # seconds up to now that Prometheus still writes itself
 _DAY = 86_400
+_BRIDGED = 3600  # seconds for which dashboards take what was filled in for the present
 
 
 class Scrape(NamedTuple):
-    """What Prometheus would have read at one moment.
+    """What Prometheus would have known at one moment.
 
     Attributes:
         window: the moment in ISO 8601.
         n: rows since the one before.
         at: the moment, seconds since 1970.
-        metrics: every metric of the model.
+        metrics: every metric of the model, those that rules record of its checks among them; what is not known at
+            this moment is not a number.
     """
 
     window: str
@@ -55,6 +65,7 @@ class Backfill:
     Attributes:
         monitor: whose model.
         exporter: what a service would have exported.
+        records: what rules would have recorded of it.
         history: the rows.
         by: the time column.
         span: its extent.
@@ -66,6 +77,7 @@ class Backfill:
 
     monitor: Monitor
     exporter: Exporter
+    records: Records
     history: History
     by: str
     span: Span
@@ -77,20 +89,41 @@ class Backfill:
     def __iter__(self) -> Iterator[Scrape]:
         layout = self.monitor.reference.layout
         question = Question(layout, self.monitor.needed, self.monitor.derived)
-        tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, self.since, self.until)
+        windows = Windows(self.monitor)
+        read_from = None if self.since is None else before(self.since, windows.reach)
+        tiles = tiles_of_time(self.history, question, self.by, self.every, self.span, read_from, self.until)
+        first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
         counts, flushes = Counts.zero(layout), 0
         for tile, end in without_gaps(tiles, self.every, counts):
+            asked = windows.add(tile, end)
+            if tile.start < first:
+                continue
             if not flushes:
-                yield self._scrape(tile.start, 0, counts, flushes)  # what is born above 0 is lost to increase()
+                yield self._scrape(tile.start, 0, counts, flushes, {})  # what is born above 0 is lost to increase()
             counts, flushes = counts + tile.counts, flushes + 1
-            yield self._scrape(end, tile.counts.rows, counts, flushes)
+            yield self._scrape(end, tile.counts.rows, counts, flushes, asked)
         if not flushes:
             raise DataError("no row lies in a whole step between --since and --until, so there is nothing to tell.")
 
-    def _scrape(self, moment: int, rows: int, counts: Counts, flushes: int) -> Scrape:
+    def _scrape(
+        self, moment: int, rows: int, counts: Counts, flushes: int, asked: Mapping[str, Mapping[str, Window]]
+    ) -> Scrape:
         at = moment // _MICRO
         told = self.exporter.metrics([reading(self.exporter.identity.version, counts, at, flushes)])
-        return Scrape(self.every.show(moment), rows, at, list(told))
+        recorded = self.records.metrics(self._verdicts(asked))
+        return Scrape(self.every.show(moment), rows, at, [*told, *recorded, self._step()])
+
+    def _verdicts(self, asked: Mapping[str, Mapping[str, Window]]) -> Iterator[Verdict]:
+        """Those that rules record; none before the first window."""
+        for check in self.monitor.checks if asked else ():
+            yield from judge(self.monitor, check, asked[check.name], self.records.asserted(check))
+
+    def _step(self) -> Metric:
+        """How far samples are apart: by this, dashboards tell what was filled in."""
+        labels = Labels(model=self.exporter.identity.model)
+        metric = Metric(STEP, "Seconds from one sample to the next of a history that was filled in.", "gauge")
+        metric.samples = [Sample(STEP, labels, float(self.every.seconds))]
+        return metric
 
 
 def backfill(
@@ -105,7 +138,7 @@ def backfill(
     version: str = "",
     series: int = 10_000,
 ) -> Backfill:
-    """What a service would have told Prometheus over a history.
+    """What a service would have told Prometheus over a history, and what rules would have recorded of its checks.
 
     Args:
         monitor: of segments, only what its checks ask is told, as a service does.
@@ -120,20 +153,24 @@ def backfill(
         series: how many there may be.
 
     Raises:
-        DataError, UnknownName: when called, or while iterating.
+        DataError, UnknownName, CheckError: when called, or while iterating.
     """
     monitor.must_derive()
     tile = Every.parse(every, timezone)
+    must_reach_back(monitor, tile, every)
     first = None if since is None else tile.border(tile.moment(since))
     exporter = Exporter(
         monitor.reference, Path(), version=version, series=series, by_segment=asked(monitor.comparisons())
     )
+    records = Records(Compiled(monitor, plan_of(monitor)), version)
     found = opened(monitor, data, time, tile)
     settled, notes = clock.time() - _IN_USE, list(found.notes)
     last = _last_border(tile, settled if until is None else min(settled, tile.moment(until).timestamp()))
     if until is None and tile.moment(found.span.last.isoformat()) >= last:
         notes.append(f"left out from {last:%Y-%m-%dT%H:%M}Z on: Prometheus still writes the last hours itself")
-    return Backfill(monitor, exporter, found.history, found.by, found.span, tile, notes, first, last)
+    if tile.seconds > _BRIDGED:
+        notes.append(f"dashboards bridge steps of an hour; of those of {every} they show no more than the ends")
+    return Backfill(monitor, exporter, records, found.history, found.by, found.span, tile, notes, first, last)
 
 
 def _last_border(tile: Every, at: float) -> dt.datetime:
@@ -191,7 +228,7 @@ def write(scrapes: Iterable[Scrape], out: Path) -> Written:
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror}. Name a file in a folder that is there.") from error
     try:
-        with file, Spool() as spool:
+        with file, Spool(held=(ALERTS, STEP)) as spool:
             for one in scrapes:
                 spool.add(one.at, one.metrics)
             spool.write(file)

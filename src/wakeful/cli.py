@@ -453,7 +453,7 @@ def backfill(
     version: Annotated[str, typer.Option(metavar="NAME", help="Of the model that scored the rows.")] = "",
     series: Annotated[int, typer.Option(metavar="N", help="How many series there may be.")] = 10_000,
 ) -> None:
-    """Write a history as a service would have exported it, for promtool to bring into Prometheus."""
+    """Write a history as Prometheus would have scraped and recorded it, for promtool to bring it there."""
     from wakeful import backfill as backfills
     from wakeful.loading import load_monitor
 

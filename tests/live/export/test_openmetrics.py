@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,9 @@ def metrics(shape: Sequence[tuple[str, Sequence[tuple[str, str]]]], values: Sequ
     return found
 
 
-def text(told: Sequence[tuple[int, list[Metric]]]) -> str:
+def text(told: Sequence[tuple[int, list[Metric]]], held: Sequence[str] = ()) -> str:
     file = io.BytesIO()
-    with Spool() as spool:
+    with Spool(held) as spool:
         for at, some in told:
             spool.add(at, some)
         spool.write(file)
@@ -86,6 +87,23 @@ def test_each_series_stands_together_in_order_of_time():
         'wakeful_1_info{a="always"} 1.0 60\nwakeful_1_info{a="always"} 1.0 120\n'
         "# EOF\n"
     )
+
+
+def test_what_is_not_known_is_left_out_and_what_holds_is_known_until_the_next_moment():
+    """Prometheus takes a sample for the present for 300 seconds; none of a step is looked back to from the next."""
+    shape = [("gauge", [("x", ""), ("y", "")]), ("gauge", [("z", "")])]
+    told = [(0, [1, 5, 1]), (900, [nan, 6, nan]), (1100, [3, 7, 3]), (2001, [nan, nan, 4])]
+
+    found = text([(at, metrics(shape, values)) for at, values in told], held=["wakeful_1"])
+
+    samples = [line.split(" ") for line in found.splitlines() if not line.startswith("#")]
+    series = {name: [] for name, _, _ in samples}
+    for name, value, at in samples:
+        series[name].append((int(at), float(value)))
+    first, second, held = series.values()
+    assert first == [(0, 1), (1100, 3)]
+    assert second == [(0, 5), (900, 6), (1100, 7)]
+    assert held == [(at, 1) for at in (0, 300, 599)] + [(at, 3) for at in (1100, 1400, 1700)] + [(2001, 4)]
 
 
 @pytest.mark.parametrize("block", [1, 7, 20, 100])
