@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import shlex
 import time as clock
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -210,12 +210,13 @@ class Written(NamedTuple):
         ]
 
 
-def write(scrapes: Iterable[Scrape], out: Path) -> Written:
-    """Write scrapes as OpenMetrics, whole or not at all.
+def write(filling: Backfill, out: Path, watch: Callable[[Backfill], Iterable[Scrape]] = iter) -> Written:
+    """Write a history as OpenMetrics, whole or not at all.
 
     Args:
-        scrapes: a Backfill, or what watches one.
+        filling: the history.
         out: the file; one that is there already is replaced.
+        watch: goes through its scrapes, and may show how far it has come.
 
     Raises:
         DataError: it cannot be written, or what the history raises on the way.
@@ -229,9 +230,9 @@ def write(scrapes: Iterable[Scrape], out: Path) -> Written:
         raise DataError(f"cannot write {out}: {error.strerror}. Name a file in a folder that is there.") from error
     try:
         with file, Spool(held=(ALERTS, STEP)) as spool:
-            for one in scrapes:
+            for one in watch(filling):
                 spool.add(one.at, one.metrics)
-            spool.write(file)
+            spool.write(file, filling.records.growths)
             written = Written(out, spool.series, len(spool.times), spool.times[0], spool.times[-1], file.tell())
         partial.replace(out)
     finally:

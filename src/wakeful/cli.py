@@ -461,7 +461,7 @@ def backfill(
         load_monitor(monitor), data, every=every, time=time, since=since, until=until, timezone=timezone,
         version=version, series=series,
     )  # fmt: skip
-    for line in backfills.write(_watched(history), out).lines():
+    for line in backfills.write(history, out, _watched).lines():
         print(line)
 
 

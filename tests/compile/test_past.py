@@ -204,17 +204,30 @@ def test_numbers_and_alerts_are_those_of_a_replay(monitor: wakeful.Monitor, hist
 
 
 def test_the_live_rules_go_on_with_the_same_series(reference: Any, traffic: Any, filled: Filled):
-    """The incident lasts; Prometheus judges by its rules where the history ends, a few seconds ago."""
+    """The incident lasts; Prometheus judges by its rules where the history ends, a few seconds ago.
+
+    Windows of six hours are sums of increases over five minutes, which nobody but the history tells.
+    """
     now = math.floor(time.time() / 180) * 180
-    start = pd.Timestamp(now - 5 * HOUR, unit="s", tz="UTC")
-    monitor = monitor_of(reference, "1h")
-    filling = backfill(monitor, rows(traffic, start, 5, (3, 5), 9_000), time="at", every="3m", version="7+a")
+    start = pd.Timestamp(now - 9 * HOUR, unit="s", tz="UTC")
+    monitor = monitor_of(reference, "6h")
+
+    @monitor.check(window="1h", ticket="ml-team")
+    def as_many_are_missing_as_before(live: Any) -> None:
+        assert live.features.missing() <= live.ago("2h").features.missing() + 0.1
+        assert live.against("2h").score.d1() <= 0.5
+
+    filling = backfill(monitor, rows(traffic, start, 9, (7.5, 9), 9_000), time="at", every="3m", version="7+a")
     server = filled(monitor, dataclasses.replace(filling, until=pd.Timestamp(now, unit="s", tz="UTC").to_pydatetime()))
     names = ('{__name__=~"wakeful:check:.+|wakeful:model:.+"}', 'ALERTS{alertname="WakefulCheckFails"}')
 
-    then = {frozenset(labels.items()) for one in names for labels, _ in Past(server, 0, now).now(one)}
+    then = {frozenset(labels.items()): value for one in names for labels, [value] in Past(server, 0, now).now(one)}
     server.query('count_over_time(ALERTS{alertname="WakefulWatchdog"}[5s])')  # the last of the rules has been evaluated
-    fresh = [found for one in names for found in Past(server, 0, 0).ask("query", query=f"{one}[5s]", time=time.time())]
+    asked = [Past(server, 0, 0).ask("query", query=f"{one}[5s]", time=time.time()) for one in names]
+    live = {frozenset(one["metric"].items()): float(one["values"][-1][1]) for found in asked for one in found}
 
-    assert len([one for one in then if ("__name__", "ALERTS") in one]) >= 4
-    assert {frozenset(one["metric"].items()) for one in fresh} == then
+    assert live.keys() == then.keys()
+    firing = [one for one in then if ("__name__", "ALERTS") in one]
+    assert {dict(one)["check"] for one in firing} >= {"inputs_are_whole", "as_many_are_missing_as_before"}
+    whole = [one for one in then if {("__name__", ROWS), ("check", "answers_keep_their_shape")} <= one]
+    assert {one: live[one] for one in whole} == pytest.approx({one: then[one] for one in whole}, rel=0.02)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from wakeful.checks import Assertion, Check
+from wakeful.live.export.openmetrics import Growth
 
 __all__ = [
     "ESTIMATE",
@@ -79,9 +80,11 @@ class Plan(NamedTuple):
         checks: per check, in the order of the file, what its assertions are recorded as. Every recording may read
             those before it and those that are shared. The last of every assertion are those named above.
         refusals: what is left out.
+        growths: of what is shared, the increases of counters that rules read again later.
     """
 
     model: str
     shared: tuple[Recording, ...]
     checks: Mapping[str, tuple[Recording, ...]]
     refusals: tuple[Refusal, ...]
+    growths: tuple[Growth, ...] = ()

@@ -62,10 +62,14 @@ class Records:
     Args:
         compiled: the monitor, and what of it is recorded.
         version: of the model; a label.
+
+    Attributes:
+        growths: the increases of counters that are recorded and that rules read again later.
     """
 
     def __init__(self, compiled: Compiled, version: str = "") -> None:
         monitor = compiled.monitor
+        self.growths = compiled.plan.growths
         self._score = monitor.reference.model.score.name
         self._version = Labels(version=valid(version))
         self._asserted = {check.name: compiled.asserted(check) for check in monitor.checks}

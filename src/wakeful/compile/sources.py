@@ -13,6 +13,7 @@ from wakeful.compile.promql import labelled, one_of, quoted
 from wakeful.compile.symbols import Operand, Symbol, table
 from wakeful.counts import Slice
 from wakeful.live.export.exporter import slice_labels
+from wakeful.live.export.openmetrics import LOOKBACK, Growth
 from wakeful.live.shared.meters import identity
 from wakeful.reference import Reference
 
@@ -76,10 +77,13 @@ class Sources:
     reference: Reference
     _needed: dict[tuple[str, str], dict[str, set[str]]] = field(default_factory=dict)
     _usual: dict[str, set[str]] = field(default_factory=dict)
+    _earlier: dict[tuple[str, str], float] = field(default_factory=dict)  # how many seconds ago a window ended
 
     def increase(self, counter: str, asked: Asked, *matchers: str, by: tuple[str, ...] = ()) -> Symbol:
         """Increase of a counter over a window, by the labels that are asked for and some more."""
         self._keep(self._needed.setdefault((counter, asked.window), {}), asked)
+        ago = duration(asked.ago) if asked.ago else 0.0
+        self._earlier[counter, asked.window] = max(ago, self._earlier.get((counter, asked.window), 0.0))
         name = f"wakeful:{counter}:increase{asked.window}"
         offset = f" offset {asked.ago}" if asked.ago else ""
         return self._summed(f"{name}{self._selector(asked, *matchers)}{offset}", _LABELS[counter], asked, by)
@@ -161,6 +165,14 @@ class Sources:
     def recordings(self) -> list[Recording]:
         """What has to be recorded for all that was asked, each after those that it reads."""
         labels = {"model": self.reference.model.name}
+        wanted = self._wanted()
+        found = []
+        for counter, window in sorted(wanted, key=lambda one: (one[0], duration(one[1]))):
+            found.append(self._increase(counter, window, wanted[counter, window], labels))
+        return found + self._usual_recordings(labels)
+
+    def _wanted(self) -> dict[tuple[str, str], dict[str, set[str]]]:
+        """Counters and windows of which increases are recorded, those of which others are made among them."""
         wanted = {
             (counter, tile): needed for (counter, window), needed in self._needed.items() for tile in tiles(window)
         }
@@ -168,10 +180,26 @@ class Sources:
             for tile in tiles(window):
                 for key, some in needed.items():
                     wanted[counter, tile] = {**wanted[counter, tile], key: wanted[counter, tile].get(key, set()) | some}
-        found = []
-        for counter, window in sorted(wanted, key=lambda one: (one[0], duration(one[1]))):
-            found.append(self._increase(counter, window, wanted[counter, window], labels))
-        return found + self._usual_recordings(labels)
+        return wanted
+
+    def growths(self) -> list[Growth]:
+        """The increases that rules read again later: those that longer ones are made of, and those of earlier windows.
+
+        The former are read at multiples of their window, the latter as often as rules are evaluated.
+        """
+        found, wanted = [], self._wanted()
+        for (counter, window), needed in wanted.items():
+            seconds, ago = int(duration(window)), self._earlier.get((counter, window), 0.0)
+            longer = [duration(other) for name, other in wanted if name == counter and window in tiles(other)[-2:-1]]
+            if longer or ago:
+                found.append(
+                    Growth(
+                        f"wakeful:{counter}:increase{window}", f"wakeful_{counter}_total",
+                        frozenset(needed["columns"]), frozenset(needed["segments"]), seconds,
+                        LOOKBACK if ago else seconds, int(max(ago, *longer)) if longer else int(ago),
+                    )
+                )  # fmt: skip
+        return found
 
     def _increase(self, counter: str, window: str, needed: dict[str, set[str]], labels: dict[str, str]) -> Recording:
         name = f"wakeful:{counter}:increase"

@@ -83,7 +83,8 @@ def plan_of(monitor: Monitor) -> Plan:
             except (CannotSay, SignalError, UnknownName) as error:
                 refusals.append(_refusal(check, assertion, error))
     shared, checks = _written(monitor.reference.model.name, said)
-    return Plan(monitor.reference.model.name, (*sources.recordings(), *shared), checks, tuple(refusals))
+    recorded = (*sources.recordings(), *shared)
+    return Plan(monitor.reference.model.name, recorded, checks, tuple(refusals), tuple(sources.growths()))
 
 
 class _Said(NamedTuple):

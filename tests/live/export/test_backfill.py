@@ -212,6 +212,52 @@ def test_part_of_a_history_begins_at_0(folder: Path, rows: Rows):
     assert of_all[-1][1] == ((at >= START + pd.Timedelta("24h")) & (at < START + pd.Timedelta("54h"))).sum()
 
 
+def test_windows_reach_back_before_the_first_step(folder: Path):
+    """As those of a replay do: what is judged does not depend on where the file begins."""
+
+    def verdicts(*options: str) -> dict[Any, Any]:
+        done = run("history.parquet", "--out", "history.om", "--time", "at", *options)
+        assert done.exit_code == 0, done.output
+        return {one: dict(values) for one, values in samples("history.om").items() if one[0] == "wakeful:check:rows"}
+
+    since = (START + pd.Timedelta("30h")).timestamp()
+    whole, part = verdicts(), verdicts("--since", "2024-03-02T06:00")
+
+    assert len(part) >= 2
+    assert part == {
+        one: {at: value for at, value in values.items() if at > since} for one, values in whole.items() if one in part
+    }
+
+
+def test_what_no_rule_can_say_is_left_out(folder: Path, traffic: Any, rows: Rows):
+    """Where the reference has no outcomes, precision is not asked, as in rules; what else the check asks is."""
+    unlabelled = wakeful.learn(traffic(2_000, seed=0), score="score", threshold=0.5, name="loans")
+    monitor = wakeful.Monitor(unlabelled)
+
+    @monitor.check(window="6h", page="risk")
+    def quality(live: Any) -> None:
+        assert live.score.ks() <= 0.5
+        assert live.precision() >= 0.5
+        assert live.score.d1() <= 0.2
+
+    write(backfill(monitor, rows(), time="at"), folder / "history.om")
+
+    found = {dict(labels)["assertion"] for name, labels in samples("history.om") if name == "wakeful:check:verdict"}
+    assert found == {"live.score.d1() <= 0.2"}
+
+
+def test_steps_that_dashboards_do_not_bridge_are_told(folder: Path):
+    done = run("history.parquet", "--out", "history.om", "--time", "at", "--every", "1d")
+    assert "dashboards bridge steps of an hour; of those of 1d they show no more than the ends" in done.stderr
+
+
+def test_an_earlier_window_is_no_shorter_ago_than_a_step(folder: Path):
+    text = MONITOR.replace("live.score.d1() <= 0.2", 'live.score.d1() <= live.ago("2h").score.d1() + 0.2')
+    (folder / "monitor_loans.py").write_text(text, encoding="utf-8")
+    done = run("history.parquet", "--out", "history.om", "--time", "at", "--every", "6h")
+    assert (done.exit_code, "is shorter than a step of 6h" in " ".join(done.stderr.split())) == (2, True)
+
+
 def test_hours_that_prometheus_still_writes_are_left_out(folder: Path, reference: wakeful.Reference, rows: Rows):
     now = pd.Timestamp.now("UTC").floor("s")
     monitor = wakeful.Monitor(reference)

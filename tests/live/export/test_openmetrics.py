@@ -17,7 +17,7 @@ from prometheus_client.samples import Sample
 
 from wakeful.live.export import openmetrics
 from wakeful.live.export.exposition import Labels
-from wakeful.live.export.openmetrics import Spool
+from wakeful.live.export.openmetrics import Growth, Spool
 
 KINDS = {"counter": "_total", "gauge": "", "info": "_info"}
 
@@ -104,6 +104,28 @@ def test_what_is_not_known_is_left_out_and_what_holds_is_known_until_the_next_mo
     assert first == [(0, 1), (1100, 3)]
     assert second == [(0, 5), (900, 6), (1100, 7)]
     assert held == [(at, 1) for at in (0, 300, 599)] + [(at, 3) for at in (1100, 1400, 1700)] + [(2001, 4)]
+
+
+def test_growth_is_told_as_far_back_as_it_is_read_and_even_between_two_moments():
+    shape = [("gauge", [("a", "")]), ("counter", [("x", "1"), ("y", "1"), ("x", "2")])]
+    growth = Growth("wakeful:grown", "wakeful_1_total", frozenset("x"), frozenset({""}), 600, 300, 900)
+    told = [(0, [9.0, 0.0, 0.0, 0.0]), (3600, [9.0, 36.0, 9.0, 0.0]), (5400, [9.0, 36.0, 9.0, 18.0])]
+    file = io.BytesIO()
+    with Spool() as spool:
+        for at, values in told:
+            spool.add(at, metrics(shape, values))
+        spool.write(file, [growth])
+        series = spool.series
+
+    lines = [line for line in file.getvalue().decode().splitlines() if line.startswith("wakeful:grown")]
+
+    assert series == 6
+    expected = {"1": {4500: 0.0, 4800: 0.0, 5100: 0.0, 5400: 0.0}, "2": {4500: 6.0, 4800: 6.0, 5100: 6.0, 5400: 6.0}}
+    assert lines == [
+        f'wakeful:grown{{a="always",bin="{name}",column="x"}} {value} {at}'
+        for name, values in expected.items()
+        for at, value in values.items()
+    ]
 
 
 @pytest.mark.parametrize("block", [1, 7, 20, 100])
