@@ -67,6 +67,22 @@ def mixed(rows: int, seed: int) -> Any:
     return pa.table(columns | _answers(rng, rows, columns["ratio0"]))
 
 
+def wide(folder: Path, rows: int, columns: int) -> File:
+    """So many columns of float64 with a time, a score and a label, and a training file of a tenth of the rows."""
+
+    def make(rows: int, seed: int) -> Any:
+        rng = np.random.default_rng(seed)
+        found = {f"x{at}": rng.normal(size=rows) for at in range(columns)}
+        start = np.datetime64("2024-01-01", "us")
+        found["at"] = start + rng.integers(0, 90 * 86_400_000_000, size=rows).astype("timedelta64[us]")
+        return pa.table(found | _answers(rng, rows, found["x0"]))
+
+    training, path = folder / "wide_training.parquet", folder / "wide.parquet"
+    pq.write_table(make(max(2_000, rows // 10), seed=1), training)
+    _by_pyarrow(make(rows, seed=2), path)
+    return File(f"{columns} columns", path, training)
+
+
 def _answers(rng: np.random.Generator, rows: int, feature: Any) -> dict[str, Any]:
     score = 1 / (1 + np.exp(2 - feature - 0.5 * rng.normal(size=rows)))
     return {"score": score, "label": (rng.random(rows) < score).astype(float)}

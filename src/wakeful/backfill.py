@@ -95,13 +95,13 @@ class Backfill:
         first = -(2**63) if self.since is None else int(self.since.timestamp() * _MICRO)
         counts, flushes = Counts.zero(layout), 0
         for tile, end in without_gaps(tiles, self.every, counts):
-            asked = windows.add(tile, end)
+            found = windows.add(tile, end)
             if tile.start < first:
                 continue
             if not flushes:
                 yield self._scrape(tile.start, 0, counts, flushes, {})  # what is born above 0 is lost to increase()
             counts, flushes = counts + tile.counts, flushes + 1
-            yield self._scrape(end, tile.counts.rows, counts, flushes, asked)
+            yield self._scrape(end, tile.counts.rows, counts, flushes, found)
         if not flushes:
             raise DataError("no row lies in a whole step between --since and --until, so there is nothing to tell.")
 
