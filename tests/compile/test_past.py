@@ -28,7 +28,10 @@ START = pd.Timestamp("2026-03-01", tz="UTC")
 HOURS = 54
 HOUR = 3600
 STATES = {"pass": 0.0, "unsure": 1.0, "fail": 2.0}
-NOTHING_TO_TELL = ("Lost on the way C", "Lost on the way D")  # rows of a log, and reported outcomes: there were none
+NOTHING_TO_TELL = (
+    "Lost on the way C", "Lost on the way D",  # rows of a log, and reported outcomes: there were none
+    "Models G", "Label maturity", "Predictions and what became",  # what wakeful join tells
+)  # fmt: skip
 ODD = 1_300  # seconds: hits most hours between their ends
 
 Filled = Callable[..., Any]
