@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -87,11 +87,11 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
     results: dict[str, list[Recording]] = {}
     users: dict[str, set[str]] = defaultdict(set)
     for name, some in said.items():
-        results[name] = [
+        results[name] = _joined(
             Recording(record, writer.write(result), {"model": model, "check": name} | one.labels)
             for one in some
             for record, result in one.results.items()
-        ]
+        )
         for part in writer.parts_of(roots[name]):
             users[part.record].add(name)
     parts = list(writer.parts.values())
@@ -99,6 +99,14 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
         name: (*(part for part in parts if users[part.record] == {name}), *found) for name, found in results.items()
     }
     return [part for part in parts if len(users[part.record]) > 1], checks
+
+
+def _joined(some: Iterable[Recording]) -> list[Recording]:
+    """Those of one name and the same labels as one: promtool takes several such rules for a mistake."""
+    found: dict[Any, list[Recording]] = defaultdict(list)
+    for one in some:
+        found[one.record, *one.labels.items()].append(one)
+    return [alike[0]._replace(expr="\nor ".join(one.expr for one in alike)) for alike in found.values()]
 
 
 def _refusal(check: Check, assertion: Assertion, error: Exception) -> Refusal:
