@@ -101,7 +101,9 @@ def test_columns_that_stray_differently_are_asked_in_one_rule(promtool: Tool, tm
         some[["restless", "both"]] += random.normal(0, 0.3, (number, 2))[day]
         for name in ("patchy", "both"):
             some[name] = some[name].where(random.random(len(day)) > random.beta(2, 8, number)[day])
-        return some.assign(score=random.random(len(day)), at=pd.Timestamp("2024-01-01") + pd.to_timedelta(day, unit="D"))
+        return some.assign(
+            score=random.random(len(day)), at=pd.Timestamp("2024-01-01") + pd.to_timedelta(day, unit="D")
+        )
 
     reference = wakeful.learn(days(1, 400, 20), score="score", time="at", name="loans")
     ways = {name: (rate.shape > 0, rate.missing > 0) for name, rate in reference.stray(86_400).columns.items()}

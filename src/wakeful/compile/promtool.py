@@ -36,7 +36,7 @@ _VERSION = "1"
 _DAY = 86_400  # seconds between evaluations: promtool evaluates every rule from the start to the end of a test
 _MOST_SERIES = 500  # of a test: promtool looks at no more than 10,000 samples in a rule, which reads them repeatedly
 _ANY_SERIES = 10**9  # the budget of series is for services
-_INCREASE = re.compile(r"wakeful:([a-z_]+):increase(\d+[smhdw])")
+_INCREASE = re.compile(r"wakeful:([a-z_]+):increase(\d+[smhdw]):[0-9a-f]+")
 _METRIC = re.compile(r"\bwakeful[_:][A-Za-z0-9_:]+")
 
 

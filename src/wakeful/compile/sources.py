@@ -80,7 +80,7 @@ class Sources:
     def increase(self, counter: str, asked: Asked, *matchers: str, by: tuple[str, ...] = ()) -> Symbol:
         """Increase of a counter over a window, by the labels that are asked for and some more."""
         self._keep(self._needed.setdefault((counter, asked.window), {}), asked)
-        name = f"wakeful:{counter}:increase{asked.window}"
+        name = self._name(counter, asked.window)
         offset = f" offset {asked.ago}" if asked.ago else ""
         return self._summed(f"{name}{self._selector(asked, *matchers)}{offset}", _LABELS[counter], asked, by)
 
@@ -102,6 +102,14 @@ class Sources:
                 found.append(labelled(f"{GROUPS}{self._selector(everything, *matchers)}", labels))
         marked = Symbol("series", (" or ".join(found),), (*asked.labels, "bin", "of_5", "of_10", "rows"))
         return Symbol("sum", (marked,), (*asked.labels, "bin", *by))
+
+    def _name(self, counter: str, window: str) -> str:
+        """Of what is recorded of a counter; it names the reference, whose counts are never added to those of another.
+
+        Long windows, and earlier ones, reach back to before the service got this reference, and steps of a column from
+        its own origin, say, mean something else.
+        """
+        return f"wakeful:{counter}:increase{window}:{self.reference.layout.fingerprint}"
 
     def _summed(self, text: str, found: Collection[str], asked: Asked, by: tuple[str, ...]) -> Symbol:
         """The sum by the labels that are wanted; as it is, where it has no others."""
@@ -174,15 +182,15 @@ class Sources:
         return found + self._usual_recordings(labels)
 
     def _increase(self, counter: str, window: str, needed: dict[str, set[str]], labels: dict[str, str]) -> Recording:
-        name = f"wakeful:{counter}:increase"
         below = tiles(window)[:-1]
         if below:
-            seconds = int(duration(window))
-            expr = f"sum_over_time({name}{below[-1]}{{model={quoted(labels['model'])}}}[{seconds - 1}s:{below[-1]}])"
+            tile = f"{self._name(counter, below[-1])}{{model={quoted(labels['model'])}}}"
+            milliseconds = int(1000 * duration(window)) - 1  # one more would take in a tile more at whole hours
+            expr = f"sum_over_time({tile}[{milliseconds}ms:{below[-1]}])"
         else:
             selector = self._needed_selector(needed, "column" in _LABELS[counter])
             expr = f"sum by ({', '.join(_LABELS[counter])}) (increase(wakeful_{counter}_total{selector}[{window}]))"
-        return Recording(name + window, expr, labels)
+        return Recording(self._name(counter, window), expr, labels)
 
     def _needed_selector(self, needed: dict[str, set[str]], has_columns: bool) -> str:
         some = [self.own]
