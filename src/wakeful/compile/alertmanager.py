@@ -12,8 +12,10 @@ from wakeful.compile.rules import Compiled
 
 __all__ = ["alertmanager"]
 
-_REPEATED = {"page": "4h", "ticket": "7d"}  # how often somebody is told again of what still fires
-_BEAT = "5m"  # how often the watchdog is heard
+# How often somebody is told again of what still fires; Alertmanager itself forgets after five days whom it told.
+_REPEATED = {"page": "4h", "ticket": "5d"}
+_BEAT = "5m"  # how often the watchdog is heard, if it may be repeated a little sooner: with as much, every other time
+_LESS_THAN_A_BEAT = "4m"
 
 
 def alertmanager(monitors: Sequence[Compiled], webhook: str = "") -> dict[str, Any]:
@@ -33,7 +35,7 @@ def alertmanager(monitors: Sequence[Compiled], webhook: str = "") -> dict[str, A
             "matchers": [matcher("alertname", WATCHDOG)],
             "group_by": ["model"],
             "group_interval": _BEAT,
-            "repeat_interval": _BEAT,
+            "repeat_interval": _LESS_THAN_A_BEAT,
         },
     ]
     for owner, severity in told:

@@ -234,6 +234,7 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
     rows = selector("wakeful_rows_total", **of_model, reference=known)
     other = selector("wakeful_rows_total", **of_model, reference="another")
     readable = selector("wakeful_counts_readable", **of_model)
+    shared = selector("wakeful_counts_shared", **of_model)
     lost = {
         "WakefulLosesObservations": selector("wakeful_observations_dropped_total", **of_model, reason="buffer_full"),
         "WakefulLosesOutcomes": selector("wakeful_outcomes_dropped_total", **of_model),
@@ -243,7 +244,12 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
     spacing, end = 900, 2 * _DAY
     samples = end // spacing
     steady, stopped = f"0+100x{samples}", f"0+100x{samples - 8} {100 * (samples - 8)}x7"
-    well = {rows: steady, readable: f"1x{samples}", selector("wakeful_observations_seen_total", **of_model): steady}
+    well = {
+        rows: steady,
+        readable: f"1x{samples}",
+        shared: f"1x{samples}",
+        selector("wakeful_observations_seen_total", **of_model): steady,
+    }
     well |= dict.fromkeys(lost.values(), f"0x{samples}")
     alerts = selector("ALERTS", alertstate="firing", model=compiled.name)
     found = f"count by (alertname) ({alerts[:-1]},alertname!={quoted(CHECK_FAILS)}}})"
@@ -260,7 +266,9 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
     yield case("the monitor does well", well, [])
     yield case("nothing is scraped", {}, ["WakefulNotScraped"])
     yield case("counts cannot be read", {readable: f"0x{samples}"}, ["WakefulCountsUnreadable"])
-    yield case("nobody asks", well | {rows: stopped}, ["WakefulNoTraffic"])
+    yield case("counts cannot be shared", well | {shared: f"0x{samples}"}, ["WakefulFlushFails"])
     without = {one: values for one, values in well.items() if one != rows}
+    yield case("counts never could be shared", without, ["WakefulCountsUnreadable"])
+    yield case("nobody asks", well | {rows: stopped}, ["WakefulNoTraffic"])
     yield case("another reference", without | {other: steady}, ["WakefulOtherReference"])
     yield case("rows are lost", well | dict.fromkeys(lost.values(), steady), list(lost))
