@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from wakeful.compile.alerts import CHECK_FAILS, filled, owner_of
 from wakeful.compile.health import BLIND, WATCHDOG, losses_owner
 from wakeful.compile.quoting import matcher, valid
 from wakeful.compile.rules import Compiled
+from wakeful.errors import DataError
 
 __all__ = ["alertmanager"]
 
@@ -24,7 +26,12 @@ def alertmanager(monitors: Sequence[Compiled], webhook: str = "") -> dict[str, A
     Args:
         monitors: whose alerts it is to route.
         webhook: where notifications go; ``{owner}`` is filled in. Without it, receivers are left to be filled.
+
+    Raises:
+        DataError: the webhook is no address.
     """
+    if webhook and not re.match(r"https?://[^/]", webhook):
+        raise DataError(f"{webhook!r} is no address of a webhook, such as https://hooks.example/{{owner}}.")
     told = sorted({one for compiled in monitors for one in _told(compiled)})
     owners = sorted({owner for owner, _ in told})
     nobody, watchdog, rest = (_unlike(owners, name) for name in ("nobody", "watchdog", "anybody"))
