@@ -238,6 +238,39 @@ def test_who_restarts_or_rolls_out_is_not_woken(
     promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
 
 
+def test_a_version_that_makes_room_for_another_is_no_lack_of_traffic(
+    reference: wakeful.Reference, promtool: Any, tmp_path: Path
+):
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="1h", page="on-call")
+    def answers_arrive(live: Any) -> None:
+        assert live.traffic() >= 400
+
+    compile_monitors([monitor]).write(tmp_path)
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+    rows = f'wakeful_rows_total{{model="loans",reference="{reference.layout.fingerprint}",version="%s"}}'
+    case = {
+        "interval": "1m",
+        "input_series": [
+            {"series": rows % "1", "values": "0+10x90 900x150"},
+            {"series": rows % "2", "values": "_x90 0+10x90 900x60"},
+        ],
+        "promql_expr_test": [
+            {
+                "expr": 'count(ALERTS{check="answers_arrive",alertstate="firing"})',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": "{}", "value": 1}] if minute > 200 else [],
+            }
+            for minute in (90, 115, 130, 180, 220)
+        ],
+    }
+    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "5m", "tests": [case]}
+    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+
+
 def test_same_monitor_same_bytes(loans: wakeful.Monitor):
     first, again = (compile_monitors([loans], Options(LINKS, kubernetes=True)) for _ in range(2))
     assert first == again

@@ -192,7 +192,7 @@ def told(monitor: wakeful.Monitor, trial: Trial) -> tuple[Iterator[tuple[str, st
     for moment, check in itertools.product(trial.moments, monitor.checks):
         for one in monitor.judge(check, counted(trial, replicas, rows, check.window, moment)):
             column = f",column={quoted(one.judgement.column)}" if one.judgement.column else ""
-            labels = f'check="{check.name}",version="",at="{one.at}"{column}'
+            labels = f'check="{check.name}",at="{one.at}"{column}'
             numbers = {record: float(of(one.judgement)) for record, of in OF_JUDGEMENT.items()}
             wanted += [Wanted(moment, name, labels, value) for name, value in numbers.items() if math.isfinite(value)]
     return scraped(monitor, trial, replicas, rows), wanted

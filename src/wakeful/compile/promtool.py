@@ -20,6 +20,7 @@ from wakeful.compile.incidents import Incident, healthy, incident
 from wakeful.compile.promql import one_of, quoted
 from wakeful.compile.quoting import selector, valid
 from wakeful.compile.rules import Compiled
+from wakeful.compile.tracing import is_of_all_versions
 from wakeful.counts import Counts
 from wakeful.expression import Leaf, leaves_of
 from wakeful.live.export.cardinality import asked
@@ -213,8 +214,9 @@ def _number(value: float) -> str:
 
 def _labels(compiled: Compiled, check: Check, verdict: Verdict) -> str:
     part = verdict.judgement.part
+    of_all = is_of_all_versions(compiled.monitor.assertions(check)[verdict.at])
     labels = _firing(compiled) | {
-        "version": _VERSION,
+        "version": "" if of_all else _VERSION,
         "check": check.name,
         "assertion": verdict.assertion.removeprefix("assert "),
         "at": str(verdict.at),

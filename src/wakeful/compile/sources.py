@@ -48,6 +48,7 @@ class Asked(NamedTuple):
         by_column: whether every column is a case of its own, so that results have the label.
         parts: slices of one segment.
         by_part: likewise.
+        by_version: likewise of versions of the model, which traffic moves between.
     """
 
     window: str
@@ -56,13 +57,15 @@ class Asked(NamedTuple):
     by_column: bool
     parts: tuple[Slice, ...]
     by_part: bool
+    by_version: bool = True
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Of what it comes to."""
+        version = ("version",) if self.by_version else ()
         column = ("column",) if self.columns and self.by_column else ()
         part = ("segment", "value") if self.parts[0].segment is not None and self.by_part else ()
-        return ("model", "version", *column, *part)
+        return ("model", *version, *column, *part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +153,7 @@ class Sources:
 
     def constant(self, asked: Asked, of: Callable[[str | None, Slice], float]) -> Operand:
         """A number for every column (None for outcomes and rows) and slice, as a constant."""
-        labels = asked.labels[2:]
+        labels = tuple(one for one in asked.labels if one not in ("model", "version"))
         by_column, by_part = "column" in labels, "value" in labels
         found = {
             ((column or "",) if by_column else ())

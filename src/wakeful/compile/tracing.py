@@ -39,7 +39,7 @@ from wakeful.reference import Dispersion
 from wakeful.verdicts import Window
 from wakeful.views import column_counts, outcomes
 
-__all__ = ["plan_of"]
+__all__ = ["is_of_all_versions", "plan_of"]
 
 _RESULTS = (ESTIMATE, LOW, HIGH, ROWS, LIMIT, NOISE, REFERENCE, VERDICT)
 _INSTEAD = {
@@ -71,6 +71,11 @@ def plan_of(monitor: Monitor) -> Plan:
                 refusals.append(_refusal(check, assertion, error))
     shared, checks = _written(monitor.reference.model.name, said)
     return Plan(monitor.reference.model.name, (*sources.recordings(), *shared), checks, tuple(refusals))
+
+
+def is_of_all_versions(assertion: Assertion) -> bool:
+    """Whether it is about traffic alone: a version that gets no more of it, since another does, is no incident."""
+    return all(leaf.signal.of == "rows" for node in assertion.comparison.live for leaf in leaves_of(node))
 
 
 class _Said(NamedTuple):
@@ -150,6 +155,7 @@ def _said(
         name=check.window,
         by_column=len({leaf.columns for leaf in leaves if leaf.columns is not None}) == 1,
         by_part=len({leaf.parts for leaf in leaves}) == 1,
+        by_version=not is_of_all_versions(assertion),
     )  # fmt: skip
     results = window.results(assertion.comparison.direction, live, other, check.min_n)
     first = leaves[0].columns
@@ -190,12 +196,14 @@ class _SymbolicWindow(Window):
         sources: these series.
         name: length of the window, as it was given.
         by_column, by_part: whether all that is asked is asked of the same columns, and slices, one by one.
+        by_version: whether versions of the model are judged one by one.
     """
 
     sources: Sources = field(kw_only=True)
     name: str = field(kw_only=True)
     by_column: bool = field(kw_only=True)
     by_part: bool = field(kw_only=True)
+    by_version: bool = field(kw_only=True)
 
     def results(self, symbol: str, live: Node, other: Node, min_n: int) -> dict[str, Symbol]:
         """What both sides come to, and whether they compare as asserted; what is not known is left out."""
@@ -231,7 +239,7 @@ class _SymbolicWindow(Window):
         columns = leaf.columns or ()
         return Asked(
             self.name, leaf.ago, columns, self.by_column or len(columns) > 1,
-            leaf.parts, self.by_part or len(leaf.parts) > 1,
+            leaf.parts, self.by_part or len(leaf.parts) > 1, self.by_version,
         )  # fmt: skip
 
     def _constant(self, leaf: Leaf) -> Estimate:
