@@ -21,7 +21,7 @@ from parity import OF_JUDGEMENT, TOLERANCE, Tool, compiled, expectation
 
 import wakeful
 from wakeful.budget import duration
-from wakeful.compile.plan import ESTIMATE, VERDICT
+from wakeful.compile.plan import ESTIMATE, VERDICT, Recording
 from wakeful.compile.promql import quoted
 from wakeful.compile.sources import tiles
 from wakeful.compile.tracing import plan_of
@@ -262,32 +262,66 @@ def as_expected(record: str, near: str) -> str:
     return f"count(abs({record} - {on} {expectation(record)}) {limit.replace('<=', f'<= {on}', 1)})"
 
 
+def people(seed: int, youngest: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame({"age": random.integers(youngest, youngest + 40, 2_000).astype(float), "score": 0.5})
+
+
+def of_people(youngest: int) -> wakeful.Monitor:
+    """A reference, and a check of two hours that no traffic passes."""
+    monitor = wakeful.Monitor(wakeful.learn(people(1, youngest), score="score", name="people"))
+
+    @monitor.check(window="2h", page="x")
+    def ages(live: Any) -> None:
+        assert live["age"].mean() <= 10
+
+    return monitor
+
+
+def counters(monitor: wakeful.Monitor, rows: pd.DataFrame, version: str, values: str) -> Iterator[dict[str, str]]:
+    """What a version of a service exports, as input of promtool; ``values`` are written with those of some rows."""
+    exporter = Exporter(monitor.reference, Path("nowhere"), version=version)
+    for metric in exporter.metrics([reading(version, monitor.count(rows), math.inf)]):
+        for one in metric.samples:
+            if one.name.endswith("_total"):
+                text = ",".join(f"{label}={quoted(word)}" for label, word in one.labels.items())
+                yield {"series": f"{one.name}{{{text}}}", "values": values.format(one.value)}
+
+
+def every_five_minutes(
+    promtool: Tool, folder: Path, rules: list[Recording], series: list[dict[str, str]], asked: list[dict[str, Any]]
+) -> None:
+    """Let promtool scrape and evaluate so often, and ask."""
+    group = {"name": "all", "interval": "5m", "rules": [one._asdict() for one in rules]}
+    (folder / "rules.yml").write_text(json.dumps({"groups": [group]}))
+    test = {"interval": "5m", "input_series": series, "promql_expr_test": asked}
+    content = {"rule_files": ["rules.yml"], "evaluation_interval": "5m", "tests": [test]}
+    (folder / "test.yml").write_text(json.dumps(content))
+    promtool("test", "rules", "test.yml", cwd=folder)
+
+
 def test_a_new_reference_is_not_added_to_the_one_before(promtool: Tool, tmp_path: Path) -> None:
     """The service starts again with it, as the same version of the model; a window reaches back to before."""
+    before, since, rows = of_people(18), of_people(25), people(2, 25)
+    series = [*counters(before, people(2, 18), "", "0+{0!r}x24 _x24"), *counters(since, rows, "", "_x27 0+{0!r}x24")]
+    rules = [*plan_of(before).shared, *plan_of(since).shared, *plan_of(since).checks["ages"]]
+    expr = f"sum(abs({ESTIMATE} - {float(rows['age'].mean())!r}) < bool 0.5)"
+    asked = [{"expr": expr, "eval_time": "3h", "exp_samples": [{"value": 1}]}]
+    every_five_minutes(promtool, tmp_path, rules, series, asked)
 
-    def people(seed: int, youngest: int) -> pd.DataFrame:
-        random = np.random.default_rng(seed)
-        return pd.DataFrame({"age": random.integers(youngest, youngest + 40, 2_000).astype(float), "score": 0.5})
 
-    rules, series = [], []
-    for youngest, shape in (18, "0+{0!r}x24 _x24"), (25, "_x27 0+{0!r}x24"):
-        monitor = wakeful.Monitor(wakeful.learn(people(1, youngest), score="score", name="people"))
-
-        @monitor.check(window="2h", page="x")
-        def ages(live: Any) -> None:
-            assert live["age"].mean() <= 40
-
-        rules += [one._asdict() for one in plan_of(monitor).shared]
-        since = people(2, youngest)
-        metrics = Exporter(monitor.reference, Path("nowhere")).metrics([reading("", monitor.count(since), math.inf)])
-        for one in (one for metric in metrics for one in metric.samples if one.name.endswith("_total")):
-            text = ",".join(f"{label}={quoted(word)}" for label, word in one.labels.items())
-            series.append({"series": f"{one.name}{{{text}}}", "values": shape.format(one.value)})
-    rules += [one._asdict() for one in plan_of(monitor).checks["ages"]]
-    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "all", "interval": "5m", "rules": rules}]}))
-    near = f"abs({ESTIMATE} - {float(since['age'].mean())!r}) < bool 0.5"
-    asked = {"expr": f"sum({near})", "eval_time": "3h", "exp_samples": [{"value": 1}]}
-    test = {"interval": "5m", "input_series": series, "promql_expr_test": [asked]}
-    content = {"rule_files": ["rules.yml"], "evaluation_interval": "5m", "tests": [test]}
-    (tmp_path / "test.yml").write_text(json.dumps(content))
-    promtool("test", "rules", "test.yml", cwd=tmp_path)
+def test_a_version_that_is_gone_is_not_judged_for_as_long_as_its_window_lasts(promtool: Tool, tmp_path: Path) -> None:
+    """Else a model that was replaced because it failed would fail on, for a week."""
+    monitor = of_people(18)
+    broken, mended = (counters(monitor, people(2, 18), *one) for one in [("1", "0+{0!r}x30"), ("2", "_x30 0+{0!r}x30")])
+    plan = plan_of(monitor)
+    asked = [
+        {
+            "expr": f"count by (version) ({VERDICT} == 2)",
+            "eval_time": moment,
+            "exp_samples": [{"labels": f'{{version="{version}"}}', "value": 1} for version in failing],
+        }
+        for moment, failing in [("2h30m", "1"), ("3h25m", "12"), ("3h35m", "2"), ("4h10m", "2")]
+    ]
+    rules = [*plan.shared, *plan.checks["ages"]]
+    every_five_minutes(promtool, tmp_path, rules, [*broken, *mended], asked)

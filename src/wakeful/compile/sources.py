@@ -19,6 +19,8 @@ from wakeful.reference import Reference
 __all__ = ["SHARES", "Asked", "Sources"]
 
 _TILES = ("5m", "1h", "1d")  # of which long windows are made, so that no rule looks at a day of raw samples
+_RETIRED = "1h"  # after which a version that is exported no more is no longer judged
+_OF_ALL_VERSIONS = ("rows", "timed_rows", "usual_rows", "usual_hour")  # which may be added up over versions
 _FEWEST = 24  # tiles of a window: it ends up to one of them late
 
 _LABELS = {
@@ -190,10 +192,17 @@ class Sources:
             tile = f"{self._name(counter, below[-1])}{{model={quoted(labels['model'])}}}"
             milliseconds = int(1000 * duration(window)) - 1  # one more would take in a tile more at whole hours
             expr = f"sum_over_time({tile}[{milliseconds}ms:{below[-1]}])"
+            if counter not in _OF_ALL_VERSIONS:
+                expr += f"\nand on (model, version) {self._lately}"
         else:
             selector = self._needed_selector(needed, "column" in _LABELS[counter])
             expr = f"sum by ({', '.join(_LABELS[counter])}) (increase(wakeful_{counter}_total{selector}[{window}]))"
         return Recording(self._name(counter, window), expr, labels)
+
+    @property
+    def _lately(self) -> str:
+        """Which versions are still exported: of others nobody has to hear for as long as a window remembers them."""
+        return f'last_over_time(wakeful_rows_total{{{self.own},segment=""}}[{_RETIRED}])'
 
     def _needed_selector(self, needed: dict[str, set[str]], has_columns: bool) -> str:
         some = [self.own]
