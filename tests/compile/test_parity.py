@@ -81,6 +81,7 @@ def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, prom
         assert abs(live["age"].mean() - live["debt"].mean()) <= 46
         assert live.score.total_variation() <= 0.02 + live["age"].total_variation()
         assert live.by("platform")["age"].mean() <= 44
+        assert live.by("platform").traffic() >= 100
         assert live.by("platform").features.missing() <= live.reference.by("platform").features.missing() + 0.05
 
     @monitor.check(window="1h", ticket="x", min_n=500)

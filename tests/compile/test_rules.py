@@ -271,6 +271,20 @@ def test_a_version_that_makes_room_for_another_is_no_lack_of_traffic(
     promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
 
 
+def test_values_that_nobody_has_lack_no_traffic(reference: wakeful.Reference, promtool: Any, tmp_path: Path):
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="24h", page="on-call")
+    def everybody_asks(live: Any) -> None:
+        assert live.by("platform").traffic() >= 10
+        assert live.by("platform").traffic() >= 0.5 * live.ago("7d").by("platform").traffic()
+
+    output = compile_monitors([monitor])
+    assert not output.untried
+    output.write(tmp_path)
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)  # with healthy traffic, too
+
+
 def test_same_monitor_same_bytes(loans: wakeful.Monitor):
     first, again = (compile_monitors([loans], Options(LINKS, kubernetes=True)) for _ in range(2))
     assert first == again

@@ -89,6 +89,22 @@ class Sources:
         offset = f" offset {asked.ago}" if asked.ago else ""
         return self._summed(f"{name}{self._selector(asked, *matchers)}{offset}", _LABELS[counter], asked, by)
 
+    def rows(self, asked: Asked) -> Symbol:
+        """All rows; where values of a segment are judged that training did not show, only of those that there are."""
+        parts: dict[bool, list[Slice]] = {True: [], False: []}
+        for part in asked.parts:
+            parts[bool(asked.ago) or self._was_shown(part)].append(part)
+        found = {
+            shown: self.increase("rows", asked._replace(parts=tuple(some))) for shown, some in parts.items() if some
+        }
+        if False not in found:
+            return found[True]
+        texts = [found[True].operands[0]] if True in found else []
+        return Symbol("series", (f"({' or '.join([*texts, f'{found[False].operands[0]} > 0'])})",), asked.labels)
+
+    def _was_shown(self, part: Slice) -> bool:
+        return bool(self.reference.counts.table[self.reference.layout.find_slice(*part), 0])
+
     def usual(self, name: str, asked: Asked, *matchers: str, by: tuple[str, ...] = ()) -> Symbol:
         """What the reference says of bins."""
         self._keep(self._usual, asked)
@@ -101,7 +117,7 @@ class Sources:
         segment, found = asked.parts[0].segment, [f"{GROUPS}{self._selector(asked, *matchers)}"]
         self._keep(self._usual, asked)
         for part in asked.parts if segment is not None else ():
-            if not self.reference.counts.table[self.reference.layout.find_slice(*part), 0]:
+            if not self._was_shown(part):
                 self._keep(self._usual, everything)
                 labels = {"segment": segment or "", "value": self.value_of(part)}
                 found.append(labelled(f"{GROUPS}{self._selector(everything, *matchers)}", labels))
