@@ -52,6 +52,13 @@ def test_reminders_come_when_they_are_said_to(configured: Path):
     assert all(duration(one.get("repeat_interval", "4h")) <= duration("5d") for one in route["routes"])
 
 
+def test_what_blinds_one_version_does_not_silence_the_others(configured: Path):
+    """These alerts are of a model as a whole."""
+    rules = yaml.safe_load(configured.read_text(encoding="utf-8"))["inhibit_rules"]
+    (names,) = [one["source_matchers"][0] for one in rules if len(one["source_matchers"]) == 1]
+    assert names == 'alertname=~"WakefulNotScraped|WakefulNoTraffic|WakefulOtherReference"'
+
+
 def test_amtool_takes_it_with_and_without_a_webhook(loans: wakeful.Monitor, tmp_path: Path, amtool: Any):
     for webhook in "", "https://hooks.example/{owner}":
         path = compile_monitors([loans], Options(webhook=webhook)).write(tmp_path)[2]

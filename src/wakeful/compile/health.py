@@ -15,7 +15,8 @@ __all__ = ["BLIND", "WATCHDOG", "health_alerts", "losses_owner"]
 
 WATCHDOG = "WakefulWatchdog"
 # While one of these fires, the checks of its model have nothing to say.
-BLIND = ("WakefulNotScraped", "WakefulCountsUnreadable", "WakefulNoTraffic", "WakefulOtherReference")
+BLIND = ("WakefulNotScraped", "WakefulNoTraffic", "WakefulOtherReference")
+_UNREADABLE = "WakefulCountsUnreadable"  # of one version: the checks of others have
 
 _ENOUGH = 20  # rows of yesterday, beside which none at all is no chance: two random hours differ so once in ten million
 _MOST_LOST = 0.01  # of the observations; fewer do not change a verdict
@@ -95,20 +96,20 @@ def _blind(monitor: Monitor) -> Iterator[_Alert]:
         "5m",
     )
     yield _Alert(
-        BLIND[1],
+        _UNREADABLE,
         f"max by (model, version) ({readable})\nunless on (model, version) {rows}",  # which are absent then
         "The counts of this model cannot be read, so nobody watches it",
         "See whether the folder that its workers share (WAKEFUL_COUNTS) exists, and can be read and written.",
         "5m",
     )
     yield _Alert(
-        BLIND[2],
+        BLIND[1],
         f"{_silent(rows, '1h')}\nor {_silent(rows, '1d')}",
         "This model answers nobody, though it did at this time yesterday",
         "See whether requests reach the service, and whether it still calls observe().",
     )
     yield _Alert(
-        BLIND[3],
+        BLIND[2],
         f"count by (model) (last_over_time({rows}[5m]))\nunless on (model) last_over_time({known}[5m])",
         "The service counts by another reference than these rules were compiled from, so no check is judged",
         "Compile the monitor file again, from the reference that the service has: wakeful compile.",
