@@ -320,6 +320,19 @@ def test_one_check_may_be_registered_on_two_monitors(reference: wakeful.Referenc
     assert (first.checks[0].severity, second.checks[0].severity) == ("page", "explain")
 
 
+def test_a_function_may_be_registered_again_and_again_under_names_of_its_own(monitor: wakeful.Monitor, traffic: Any):
+    for window, limit in ("1h", 0.3), ("24h", 0.2):
+
+        def shape(live, limit=limit):
+            assert live.score.d1() <= limit
+
+        shape.__name__ = f"shape_of_{window}"
+        monitor.check(window=window)(shape)
+
+    verdicts = monitor.test(traffic()).verdicts
+    assert [(one.check, one.judgement.limit) for one in verdicts] == [("shape_of_1h", 0.3), ("shape_of_24h", 0.2)]
+
+
 def test_a_check_is_still_the_function_that_was_written(monitor: wakeful.Monitor):
     @monitor.check()
     def plain(live):

@@ -246,7 +246,7 @@ def _rewritten(function: CheckFunction, recorder: _Recorder, where: str) -> Chec
     outer.body[0].body = [definition]  # type: ignore[attr-defined]  # the names of a closure stay free variables
     ast.fix_missing_locations(outer)
     module = compile(outer, code.co_filename, "exec", optimize=0, dont_inherit=True)
-    inner = _inner_code(_inner_code(module, "outer"), function.__name__)
+    inner = _inner_code(_inner_code(module, "outer"), definition.name)  # which may have got another since
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True)) | {_NAME: types.CellType(recorder)}
     closure = tuple(cells[name] for name in inner.co_freevars)
     rewritten = types.FunctionType(inner, function.__globals__, function.__name__, function.__defaults__, closure)

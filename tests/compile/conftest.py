@@ -59,6 +59,7 @@ def _tool(real_component: Any, name: str, package: str) -> Tool:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400,
         )  # fmt: skip
         assert done.returncode == code, done.stdout[:8000]
+        assert "duplicate rule" not in done.stdout, done.stdout[:8000]  # of which promtool only warns
         return done.stdout
 
     return run

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import wakeful
+from wakeful.budget import duration
 from wakeful.compile.alertmanager import alertmanager
 from wakeful.compile.files import Options, compile_monitors
 from wakeful.compile.rules import Compiled
@@ -41,6 +42,21 @@ def configured(loans: wakeful.Monitor, tmp_path: Path) -> Path:
 )
 def test_routes(configured: Path, amtool: Any, labels: list[str], receiver: str):
     assert told_of(amtool, configured, "model=loans", *labels) == receiver
+
+
+def test_reminders_come_when_they_are_said_to(configured: Path):
+    """Alertmanager looks once in a group's interval, and remembers for five days whom it told."""
+    route = yaml.safe_load(configured.read_text(encoding="utf-8"))["route"]
+    (beats,) = [one for one in route["routes"] if one["receiver"] == "watchdog"]
+    assert duration(beats["repeat_interval"]) < duration(beats["group_interval"])
+    assert all(duration(one.get("repeat_interval", "4h")) <= duration("5d") for one in route["routes"])
+
+
+def test_what_blinds_one_version_does_not_silence_the_others(configured: Path):
+    """These alerts are of a model as a whole."""
+    rules = yaml.safe_load(configured.read_text(encoding="utf-8"))["inhibit_rules"]
+    (names,) = [one["source_matchers"][0] for one in rules if len(one["source_matchers"]) == 1]
+    assert names == 'alertname=~"WakefulNotScraped|WakefulNoTraffic|WakefulOtherReference"'
 
 
 def test_amtool_takes_it_with_and_without_a_webhook(loans: wakeful.Monitor, tmp_path: Path, amtool: Any):

@@ -82,6 +82,49 @@ def test_services_links_and_receivers_are_said(tmp_path: Path):
     assert "PrometheusRule" in written["kubernetes.yml"]
 
 
+def test_services_of_this_machine_are_reached_from_containers(tmp_path: Path):
+    targets = ["localhost:9000", "127.0.0.1:9001", "[::1]:9002", "[2001:db8::1]:1", "loans.example:8000"]
+    done = run(monitor(tmp_path, "loans"), "--out", tmp_path / "deploy", *(f"--target={one}" for one in targets))
+    assert done.exit_code == 0, done.output
+    (job,) = yaml.safe_load((tmp_path / "deploy" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    here = [f"host.docker.internal:{port}" for port in (9000, 9001, 9002)]
+    assert job["static_configs"] == [{"targets": [*here, "[2001:db8::1]:1", "loans.example:8000"]}]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--target=https://loans:8000/metrics", "--target=loans", "--target=", "--target=loans:0", "--target=a b:1",
+     "--webhook=localhost:5001", "--webhook=https://"],
+)  # fmt: skip
+def test_an_address_that_the_tools_would_refuse_is_refused(tmp_path: Path, option: str):
+    done = run(monitor(tmp_path, "loans"), "--out", tmp_path / "deploy", option)
+    assert done.exit_code == 2
+    assert f"{option.partition('=')[2]!r} is no " in done.output
+    assert not (tmp_path / "deploy").exists()
+
+
+@pytest.mark.parametrize("name", ["compose.yml", "alertmanager.yml", "grafana/dashboards/loans.json"])
+def test_what_somebody_else_wrote_is_not_replaced(tmp_path: Path, name: str):
+    path = monitor(tmp_path, "loans")
+    assert run(path, "--out", tmp_path).exit_code == 0
+    assert run(path, "--out", tmp_path).exit_code == 0  # it replaces its own files
+    written = (tmp_path / "rules.yml").read_bytes()
+    (tmp_path / "rules.yml").write_text(written.decode() + "\n", encoding="utf-8")
+    (tmp_path / name).write_text('{"services": {}}', encoding="utf-8")
+    done = run(path, "--out", tmp_path)
+    assert done.exit_code == 2
+    assert f"{name} is there, and is none of wakeful compile" in done.output
+    assert (tmp_path / name).read_text(encoding="utf-8") == '{"services": {}}'
+    assert (tmp_path / "rules.yml").read_bytes() == written + b"\n"  # nothing else is written either
+
+
+def test_a_monitor_without_checks_is_named(tmp_path: Path):
+    path = monitor(tmp_path, "homes")
+    path.write_text(path.read_text(encoding="utf-8").partition("\n\n\n")[0], encoding="utf-8")
+    done = run(monitor(tmp_path, "loans"), path, "--out", tmp_path / "deploy")
+    assert (done.exit_code, "the monitor of 'homes' has no checks" in done.output) == (2, True)
+
+
 @pytest.mark.parametrize("module", ["yaml", "grafana_foundation_sdk"])
 def test_what_is_not_installed_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str):
     for name in list(sys.modules):

@@ -60,6 +60,7 @@ def stack(real_component: Any, tmp_path: Path) -> Iterator[Callable[..., tuple[P
         (folder / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager), encoding="utf-8")
         prometheus = (folder / "prometheus.yml").read_text(encoding="utf-8")
         prometheus = prometheus.replace("alertmanager:9093", f"127.0.0.1:{ports['alertmanager']}")
+        prometheus = prometheus.replace("host.docker.internal", "127.0.0.1")
         (folder / "prometheus.yml").write_text(prometheus, encoding="utf-8")
         options = {
             "prometheus": ["--storage.tsdb.path=data"],

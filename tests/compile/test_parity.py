@@ -13,6 +13,7 @@ import pytest
 from parity import Tool, compare, compiled
 
 import wakeful
+from wakeful.compile.files import compile_monitors
 from wakeful.counts import Counts
 
 
@@ -80,6 +81,7 @@ def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, prom
         assert abs(live["age"].mean() - live["debt"].mean()) <= 46
         assert live.score.total_variation() <= 0.02 + live["age"].total_variation()
         assert live.by("platform")["age"].mean() <= 44
+        assert live.by("platform").traffic() >= 100
         assert live.by("platform").features.missing() <= live.reference.by("platform").features.missing() + 0.05
 
     @monitor.check(window="1h", ticket="x", min_n=500)
@@ -87,6 +89,44 @@ def test_every_number_and_verdict_is_the_same(reference: wakeful.Reference, prom
         assert live["age"].mean() <= 44
 
     compare(promtool, tmp_path, monitor, compiled(monitor), list(windows(monitor, 24)))
+
+
+def test_columns_that_stray_differently_are_asked_in_one_rule(promtool: Tool, tmp_path: Path) -> None:
+    """Formulas take other ways where a column strays from day to day, or its missing share does."""
+
+    def days(seed: int, n: int, number: int) -> pd.DataFrame:
+        random = np.random.default_rng(seed)
+        day = np.repeat(np.arange(number), n)
+        alike = np.tile(np.linspace(-2, 2, n), number)  # every day
+        some = pd.DataFrame(dict.fromkeys(("steady", "restless", "patchy", "both"), alike))
+        some[["restless", "both"]] += random.normal(0, 0.3, (number, 2))[day]
+        for name in ("patchy", "both"):
+            some[name] = some[name].where(random.random(len(day)) > random.beta(2, 8, number)[day])
+        return some.assign(
+            score=random.random(len(day)), at=pd.Timestamp("2024-01-01") + pd.to_timedelta(day, unit="D")
+        )
+
+    reference = wakeful.learn(days(1, 400, 20), score="score", time="at", name="loans")
+    ways = {name: (rate.shape > 0, rate.missing > 0) for name, rate in reference.stray(86_400).columns.items()}
+    assert len({ways[name] for name in ("steady", "restless", "patchy", "both")}) == 4
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="1h", page="x")
+    def columns(live: Any) -> None:
+        assert live.features.d1() <= 0.2
+        assert live.features.missing() <= live.reference.features.missing() + 0.02
+        assert live.features.linf() <= 0.1
+
+    plan = compiled(monitor)
+    rules = [(one.record, *one.labels.items()) for one in (*plan.shared, *plan.checks["columns"])]
+    assert len(rules) == len(set(rules))
+    random = np.random.default_rng(2)
+    some = [Counts.zero(reference.layout)]
+    some += [monitor.count(days(seed, int(10 ** random.uniform(0, 3.5)), 1)) for seed in range(2, 12)]
+    compare(promtool, tmp_path, monitor, plan, some)
+    compile_monitors([monitor]).write(tmp_path / "deploy")
+    promtool("check", "rules", "rules.yml", cwd=tmp_path / "deploy")
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path / "deploy")
 
 
 def test_a_thousand_windows_are_judged_the_same(promtool: Tool, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ class Recorded(NamedTuple):
 
     def increases(self, counter: str, window: str, ago: float = 0.0) -> dict[Labels, float]:
         """The increases, over a window, of counters whose name matches, as rules of this evaluation read them."""
-        wanted = re.compile(rf"wakeful:({counter}):increase{window}")
+        wanted = re.compile(rf"wakeful:({counter}):increase{window}:[0-9a-f]+")
         last = self.at - ago + 1e-4
         found = {}
         for labels, samples in self.samples.items():

@@ -193,6 +193,98 @@ def test_a_weekend_without_traffic_is_no_silence(deployed: Path, promtool: Any, 
     promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
 
 
+ROWS, READABLE = 'wakeful_rows_total{model="loans",reference="%s"}', 'wakeful_counts_readable{model="loans"}'
+
+
+@pytest.mark.parametrize(
+    ("what", "series", "name", "silent", "firing"),
+    [
+        ("Prometheus starts before it scrapes", {READABLE: "_x2 1x30"}, "WakefulNotScraped", [0, 1, 4, 9], []),
+        ("the service is gone", {READABLE: "1x10 stale _x30"}, "WakefulNotScraped", [10, 15], [16, 30]),
+        ("the folder comes late", {READABLE: "0x3 1x30", ROWS % "known": "_x4 0x30"}, "WakefulCountsUnreadable",
+         [0, 3, 9], []),
+        ("the folder is gone", {READABLE: "1x9 0x30", ROWS % "known": "0x9 stale _x30"}, "WakefulCountsUnreadable",
+         [9, 14], [15, 30]),
+        ("rules come before the service", {ROWS % "other": "0x13 stale", ROWS % "known": "_x12 0x20"},
+         "WakefulOtherReference", [0, 5, 12, 30], []),
+        ("rules never come", {ROWS % "other": "_x10 0x30", ROWS % "known": "0x9 stale"}, "WakefulOtherReference",
+         [12, 25], [32]),
+    ],
+)  # fmt: skip
+def test_who_restarts_or_rolls_out_is_not_woken(
+    deployed: Path, reference: wakeful.Reference, promtool: Any, tmp_path: Path,
+    what: str, series: dict[str, str], name: str, silent: list[int], firing: list[int],
+):  # fmt: skip
+    """Minutes in which it fires, and in which it does not yet."""
+    known = reference.layout.fingerprint
+    case = {
+        "name": what,
+        "interval": "1m",
+        "input_series": [{"series": one.replace("known", known), "values": text} for one, text in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": "{}", "value": 1}] if minute in firing else [],
+            }
+            for minute in (*silent, *firing)
+        ],
+    }
+    rules = {"groups": [{"name": "health", "rules": [one for one in alerts(deployed) if one["alert"] == name]}]}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [case]}
+    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+
+
+def test_a_version_that_makes_room_for_another_is_no_lack_of_traffic(
+    reference: wakeful.Reference, promtool: Any, tmp_path: Path
+):
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="1h", page="on-call")
+    def answers_arrive(live: Any) -> None:
+        assert live.traffic() >= 400
+
+    compile_monitors([monitor]).write(tmp_path)
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+    rows = f'wakeful_rows_total{{model="loans",reference="{reference.layout.fingerprint}",version="%s"}}'
+    case = {
+        "interval": "1m",
+        "input_series": [
+            {"series": rows % "1", "values": "0+10x90 900x150"},
+            {"series": rows % "2", "values": "_x90 0+10x90 900x60"},
+        ],
+        "promql_expr_test": [
+            {
+                "expr": 'count(ALERTS{check="answers_arrive",alertstate="firing"})',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": "{}", "value": 1}] if minute > 200 else [],
+            }
+            for minute in (90, 115, 130, 180, 220)
+        ],
+    }
+    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "5m", "tests": [case]}
+    (tmp_path / "rules_test.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
+
+
+def test_values_that_nobody_has_lack_no_traffic(reference: wakeful.Reference, promtool: Any, tmp_path: Path):
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="24h", page="on-call")
+    def everybody_asks(live: Any) -> None:
+        assert live.by("platform").traffic() >= 10
+        assert live.by("platform").traffic() >= 0.5 * live.ago("7d").by("platform").traffic()
+
+    output = compile_monitors([monitor])
+    assert not output.untried
+    output.write(tmp_path)
+    promtool("test", "rules", "rules_test.yml", cwd=tmp_path)  # with healthy traffic, too
+
+
 def test_same_monitor_same_bytes(loans: wakeful.Monitor):
     first, again = (compile_monitors([loans], Options(LINKS, kubernetes=True)) for _ in range(2))
     assert first == again

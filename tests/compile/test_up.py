@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import wakeful
 from wakeful import cli
+from wakeful.compile.up import _alertmanager
 
 UP = "import sys; from wakeful.cli import main; sys.argv = ['wakeful', 'up', *sys.argv[1:]]; main()"
 MONITOR = """
@@ -42,7 +43,9 @@ def deploy(real_component: Any, tmp_path_factory: pytest.TempPathFactory) -> Pat
     data = {"income": [float(at) for at in range(200)], "score": [at / 200 for at in range(200)]}
     wakeful.learn(data, score="score", name="loans").save(folder / "reference.json")
     (folder / "monitor_loans.py").write_text(MONITOR, encoding="utf-8")
-    done = CliRunner().invoke(cli.app, ["compile", str(folder / "monitor_loans.py"), "--out", str(folder / "deploy")])
+    webhook = "http://host.docker.internal:5001/{owner}"  # this machine, seen from a container
+    arguments = ["compile", str(folder / "monitor_loans.py"), "--out", str(folder / "deploy"), "--webhook", webhook]
+    done = CliRunner().invoke(cli.app, arguments)
     assert done.exit_code == 0, done.output
     return folder / "deploy"
 
@@ -93,6 +96,13 @@ def test_everything_runs_with_the_compiled_rules_and_ends_together(deploy: Path,
         with pytest.raises(OSError, match="refused"):
             get(f"{told[name]}/api/v1/rules")
     assert (tmp_path / "tsdb").is_dir()
+
+
+def test_what_containers_call_this_machine_is_its_loopback(deploy: Path, tmp_path: Path) -> None:
+    (configured, *_), _ = _alertmanager(deploy, tmp_path, 9093)
+    text = Path(configured.partition("=")[2]).read_text(encoding="utf-8")
+    assert "http://127.0.0.1:5001/on-call" in text
+    assert "host.docker.internal" in (deploy / "alertmanager.yml").read_text(encoding="utf-8")
 
 
 def test_a_folder_that_was_not_compiled_and_rules_that_do_not_load_are_told(deploy: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,14 @@ from wakeful.compile.alerts import CHECK_FAILS, filled, owner_of
 from wakeful.compile.health import BLIND, WATCHDOG, losses_owner
 from wakeful.compile.quoting import matcher, valid
 from wakeful.compile.rules import Compiled
+from wakeful.errors import DataError
 
 __all__ = ["alertmanager"]
 
-_REPEATED = {"page": "4h", "ticket": "7d"}  # how often somebody is told again of what still fires
-_BEAT = "5m"  # how often the watchdog is heard
+# How often somebody is told again of what still fires; Alertmanager itself forgets after five days whom it told.
+_REPEATED = {"page": "4h", "ticket": "5d"}
+_BEAT = "5m"  # how often the watchdog is heard, if it may be repeated a little sooner: with as much, every other time
+_LESS_THAN_A_BEAT = "4m"
 
 
 def alertmanager(monitors: Sequence[Compiled], webhook: str = "") -> dict[str, Any]:
@@ -22,7 +26,12 @@ def alertmanager(monitors: Sequence[Compiled], webhook: str = "") -> dict[str, A
     Args:
         monitors: whose alerts it is to route.
         webhook: where notifications go; ``{owner}`` is filled in. Without it, receivers are left to be filled.
+
+    Raises:
+        DataError: the webhook is no address.
     """
+    if webhook and not re.match(r"https?://[^/]", webhook):
+        raise DataError(f"{webhook!r} is no address of a webhook, such as https://hooks.example/{{owner}}.")
     told = sorted({one for compiled in monitors for one in _told(compiled)})
     owners = sorted({owner for owner, _ in told})
     nobody, watchdog, rest = (_unlike(owners, name) for name in ("nobody", "watchdog", "anybody"))
@@ -33,7 +42,7 @@ def alertmanager(monitors: Sequence[Compiled], webhook: str = "") -> dict[str, A
             "matchers": [matcher("alertname", WATCHDOG)],
             "group_by": ["model"],
             "group_interval": _BEAT,
-            "repeat_interval": _BEAT,
+            "repeat_interval": _LESS_THAN_A_BEAT,
         },
     ]
     for owner, severity in told:

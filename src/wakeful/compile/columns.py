@@ -137,7 +137,7 @@ class LiveColumn:
         than its part of all rows, and shares of rows that were counted otherwise would not add up to 1.
         """
         if not self.asked.columns:
-            return self.sources.increase("rows", self.asked)
+            return self.sources.rows(self.asked)
         return self._increase("bin", by=("bin",)).sum()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,9 +26,10 @@ __all__ = ["Links", "Options", "Output", "compile_monitors"]
 RULES = "rules.yml"
 _MADE = "Written by wakeful compile; the next run writes it anew."
 _RECEIVERS = (
-    f"{_MADE}\n\nReceivers have nothing to notify yet. Give every owner below a webhook_configs, email_configs,\n"
-    "slack_configs, … or compile with --webhook URL."
+    f"{_MADE}\n\nReceivers have nothing to notify yet. Compile with --webhook URL; or copy routes, inhibitions and\n"
+    "receivers into a configuration of your own, and give each a webhook_configs, email_configs, slack_configs, …"
 )
+_OWN = re.compile(rf"# {re.escape(_MADE)}|.*\"uid\": \"wakeful", re.DOTALL)  # how files begin, or boards are called
 
 
 class Options(NamedTuple):
@@ -68,13 +70,16 @@ class Output(NamedTuple):
         return any(one.check.severity != "explain" for one in self.refusals)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write every file, and return their paths."""
-        paths = []
-        for name, text in self.files.items():
-            path = folder / name
+        """Write every file, and return their paths; DataError where one would replace what somebody else wrote."""
+        paths = [folder / name for name in self.files]
+        for path in paths:
+            if path.is_file() and not _OWN.match(path.read_text(encoding="utf-8", errors="replace")):
+                raise DataError(
+                    f"{path} is there, and is none of wakeful compile. Remove it, or write to another folder."
+                )
+        for path, text in zip(paths, self.files.values(), strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")
-            paths.append(path)
         return paths
 
     def lines(self) -> Iterator[str]:
@@ -99,19 +104,21 @@ def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -
 
     Raises:
         DataError: there is no monitor, or two watch models of one name; a monitor has no checks; a link cannot be
-            filled in.
+            filled in; a target or the webhook is no address.
         CheckError: a check cannot be understood.
         MissingExtra: what writes the files is not installed.
     """
-    if any(not one.checks for one in monitors):
-        raise DataError("a monitor has no checks, so there is nothing to compile. Register one with @monitor.check().")
+    for one in monitors:
+        if not one.checks:
+            name = one.reference.model.name
+            raise DataError(f"the monitor of {name!r} has no checks to compile. Register one with @monitor.check().")
     compiled = [Compiled(one, plan_of(one)) for one in monitors]
     boards = dashboards(compiled)
     groups = {one.name: group(one, options.links) for one in compiled}
     tests = rules_tests(compiled, RULES)
     evaluated = min(interval(one.monitor.checks) for one in compiled)
     scraped = stack.scraping(evaluated)
-    targets = options.targets or (stack.LOCAL_TARGET,)
+    targets = [stack.reached(one) for one in options.targets] or [stack.LOCAL_TARGET]
     files = {
         RULES: as_yaml({"groups": list(groups.values())}, about=_MADE),
         "rules_test.yml": as_yaml(tests.document, about=f"{_MADE}\nRun: promtool test rules rules_test.yml"),

@@ -15,7 +15,8 @@ __all__ = ["BLIND", "WATCHDOG", "health_alerts", "losses_owner"]
 
 WATCHDOG = "WakefulWatchdog"
 # While one of these fires, the checks of its model have nothing to say.
-BLIND = ("WakefulNotScraped", "WakefulCountsUnreadable", "WakefulNoTraffic", "WakefulOtherReference")
+BLIND = ("WakefulNotScraped", "WakefulNoTraffic", "WakefulOtherReference")
+_UNREADABLE = "WakefulCountsUnreadable"  # of one version: the checks of others have
 
 _ENOUGH = 20  # rows of yesterday, beside which none at all is no chance: two random hours differ so once in ten million
 _MOST_LOST = 0.01  # of the observations; fewer do not change a verdict
@@ -29,12 +30,14 @@ class _Alert(NamedTuple):
         expr: PromQL.
         summary: what it means.
         action: what to do.
+        held: how long it has to hold: Prometheus starts before it has scraped, and rules come before services do.
     """
 
     name: str
     expr: str
     summary: str
     action: str
+    held: str = ""
 
 
 def health_alerts(monitor: Monitor, links: Links) -> Iterator[dict[str, Any]]:
@@ -74,6 +77,7 @@ def _rule(alert: _Alert, model: str, owner: str, severity: str, links: Links) ->
     return {
         "alert": alert.name,
         "expr": alert.expr,
+        **({"for": alert.held} if alert.held else {}),
         "labels": {name: value for name, value in labels.items() if value},
         "annotations": {"summary": alert.summary, "action": alert.action, **filled},
     }
@@ -86,27 +90,30 @@ def _blind(monitor: Monitor) -> Iterator[_Alert]:
     known = f"{rows[:-1]},reference={quoted(monitor.reference.layout.fingerprint)}}}"
     yield _Alert(
         BLIND[0],
-        f"absent_over_time({readable}[5m])",
+        f"absent({readable})",
         "No service exports this model, so nobody watches it",
         "See whether the service runs, whether Prometheus scrapes it (Status, Targets), and whether it calls start().",
+        "5m",
+    )
+    yield _Alert(
+        _UNREADABLE,
+        f"max by (model, version) ({readable})\nunless on (model, version) {rows}",  # which are absent then
+        "The counts of this model cannot be read, so nobody watches it",
+        "See whether the folder that its workers share (WAKEFUL_COUNTS) exists, and can be read and written.",
+        "5m",
     )
     yield _Alert(
         BLIND[1],
-        f"max by (model, version) (max_over_time({readable}[5m])) == 0",
-        "The counts of this model cannot be read, so nobody watches it",
-        "See whether the folder that its workers share (WAKEFUL_COUNTS) exists and can be read.",
-    )
-    yield _Alert(
-        BLIND[2],
         f"{_silent(rows, '1h')}\nor {_silent(rows, '1d')}",
         "This model answers nobody, though it did at this time yesterday",
         "See whether requests reach the service, and whether it still calls observe().",
     )
     yield _Alert(
-        BLIND[3],
+        BLIND[2],
         f"count by (model) (last_over_time({rows}[5m]))\nunless on (model) last_over_time({known}[5m])",
         "The service counts by another reference than these rules were compiled from, so no check is judged",
         "Compile the monitor file again, from the reference that the service has: wakeful compile.",
+        "15m",
     )
 
 
@@ -120,6 +127,8 @@ def _silent(rows: str, length: str) -> str:
 
 
 def _lossy(model: str) -> Iterator[_Alert]:
+    shared = selector("wakeful_counts_shared", model=model)
+
     def lost(name: str) -> str:
         return f"sum by (model, version) (increase({selector(name, model=model)}[1h]))"
 
@@ -144,7 +153,8 @@ def _lossy(model: str) -> Iterator[_Alert]:
     )
     yield _Alert(
         "WakefulFlushFails",
-        f"{lost('wakeful_flush_failures_total')} > 0",
+        # workers that cannot share their counts cannot share how often that failed
+        f"{lost('wakeful_flush_failures_total')} > 0\nor min by (model, version) (min_over_time({shared}[1h])) == 0",
         "Counts of this model could not be shared in the last hour, and wait in their workers",
         "See whether the folder that its workers share (WAKEFUL_COUNTS) is full or gone.",
     )

@@ -25,7 +25,7 @@ __all__ = [
 
 # Series that every compiled assertion is recorded as. Each carries the labels model, version, check, assertion (as it
 # is written) and at (which of the check's comparisons it is, counted from 0); column where it is asked of columns;
-# segment and value where it is asked by segment.
+# segment and value where it is asked by segment. What is about traffic alone has no version: it is that of all of them.
 ESTIMATE = "wakeful:check:estimate"
 LOW = "wakeful:check:low"
 HIGH = "wakeful:check:high"

@@ -20,6 +20,7 @@ from wakeful.compile.incidents import Incident, healthy, incident
 from wakeful.compile.promql import one_of, quoted
 from wakeful.compile.quoting import selector, valid
 from wakeful.compile.rules import Compiled
+from wakeful.compile.tracing import is_of_all_versions
 from wakeful.counts import Counts
 from wakeful.expression import Leaf, leaves_of
 from wakeful.live.export.cardinality import asked
@@ -36,7 +37,7 @@ _VERSION = "1"
 _DAY = 86_400  # seconds between evaluations: promtool evaluates every rule from the start to the end of a test
 _MOST_SERIES = 500  # of a test: promtool looks at no more than 10,000 samples in a rule, which reads them repeatedly
 _ANY_SERIES = 10**9  # the budget of series is for services
-_INCREASE = re.compile(r"wakeful:([a-z_]+):increase(\d+[smhdw])")
+_INCREASE = re.compile(r"wakeful:([a-z_]+):increase(\d+[smhdw]):[0-9a-f]+")
 _METRIC = re.compile(r"\bwakeful[_:][A-Za-z0-9_:]+")
 
 
@@ -213,8 +214,9 @@ def _number(value: float) -> str:
 
 def _labels(compiled: Compiled, check: Check, verdict: Verdict) -> str:
     part = verdict.judgement.part
+    of_all = is_of_all_versions(compiled.monitor.assertions(check)[verdict.at])
     labels = _firing(compiled) | {
-        "version": _VERSION,
+        "version": "" if of_all else _VERSION,
         "check": check.name,
         "assertion": verdict.assertion.removeprefix("assert "),
         "at": str(verdict.at),
@@ -234,6 +236,7 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
     rows = selector("wakeful_rows_total", **of_model, reference=known)
     other = selector("wakeful_rows_total", **of_model, reference="another")
     readable = selector("wakeful_counts_readable", **of_model)
+    shared = selector("wakeful_counts_shared", **of_model)
     lost = {
         "WakefulLosesObservations": selector("wakeful_observations_dropped_total", **of_model, reason="buffer_full"),
         "WakefulLosesOutcomes": selector("wakeful_outcomes_dropped_total", **of_model),
@@ -243,7 +246,12 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
     spacing, end = 900, 2 * _DAY
     samples = end // spacing
     steady, stopped = f"0+100x{samples}", f"0+100x{samples - 8} {100 * (samples - 8)}x7"
-    well = {rows: steady, readable: f"1x{samples}", selector("wakeful_observations_seen_total", **of_model): steady}
+    well = {
+        rows: steady,
+        readable: f"1x{samples}",
+        shared: f"1x{samples}",
+        selector("wakeful_observations_seen_total", **of_model): steady,
+    }
     well |= dict.fromkeys(lost.values(), f"0x{samples}")
     alerts = selector("ALERTS", alertstate="firing", model=compiled.name)
     found = f"count by (alertname) ({alerts[:-1]},alertname!={quoted(CHECK_FAILS)}}})"
@@ -260,7 +268,9 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
     yield case("the monitor does well", well, [])
     yield case("nothing is scraped", {}, ["WakefulNotScraped"])
     yield case("counts cannot be read", {readable: f"0x{samples}"}, ["WakefulCountsUnreadable"])
-    yield case("nobody asks", well | {rows: stopped}, ["WakefulNoTraffic"])
+    yield case("counts cannot be shared", well | {shared: f"0x{samples}"}, ["WakefulFlushFails"])
     without = {one: values for one, values in well.items() if one != rows}
+    yield case("counts never could be shared", without, ["WakefulCountsUnreadable"])
+    yield case("nobody asks", well | {rows: stopped}, ["WakefulNoTraffic"])
     yield case("another reference", without | {other: steady}, ["WakefulOtherReference"])
     yield case("rows are lost", well | dict.fromkeys(lost.values(), steady), list(lost))

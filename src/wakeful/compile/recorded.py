@@ -17,6 +17,7 @@ from wakeful.compile.alerts import CHECK_FAILS, CULPRIT, told_by
 from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, labels_of
 from wakeful.compile.quoting import valid
 from wakeful.compile.rules import Compiled
+from wakeful.compile.tracing import is_of_all_versions
 from wakeful.counts import Slice
 from wakeful.expression import leaves_of
 from wakeful.live.export.exporter import slice_labels
@@ -82,7 +83,10 @@ class Records:
         self._alerts = [Labels(_valid(one | whose[place.check] | firing)) for place, one in found.items()]
         named = {"model": compiled.name}
         self._worst = {
-            check.name: Labels(_valid(named | {"check": check.name}), self._version) for check in compiled.alerting
+            (place.check, labels.get("version")): Labels(
+                _valid(named | {"check": place.check}), version=labels.get("version", "")
+            )
+            for place, labels in found.items()
         }
 
     def asserted(self, check: Check) -> set[int]:
@@ -96,12 +100,13 @@ class Records:
         for check in compiled.alerting:
             known = monitor.assertions(check)
             for at in sorted(compiled.asserted(check)):
+                version = Labels() if is_of_all_versions(known[at]) else self._version
                 labels = _valid(labels_of(compiled.name, check.name, known[at].source, at))
                 for one in known[at].comparison.elements:
                     [column, *_] = next(leaves_of(one.live)).columns or [None]
                     of_column = {"column": valid(column or "")}
                     place = _Place(check.name, at, column, one.key.part)
-                    yield place, Labels(labels, of_column, parts[one.key.part], self._version)
+                    yield place, Labels(labels, of_column, parts[one.key.part], version)
 
     def metrics(self, verdicts: Iterable[Verdict]) -> Iterator[Metric]:
         """Every series and its value at the moment of some verdicts: not a number where Prometheus has none."""
@@ -113,7 +118,8 @@ class Records:
                 found = numbers(one.judgement)
                 for record, value in found.items():
                     values[record][place] = value
-                worst[one.check] = np.fmax(worst[one.check], found.get(VERDICT, math.nan))
+                of_check = one.check, self._labels[place].get("version")
+                worst[of_check] = np.fmax(worst[of_check], found.get(VERDICT, math.nan))
         for record, some in values.items():
             yield _metric(record, self._labels, some)
         yield _metric(WORST, list(self._worst.values()), list(worst.values()))

@@ -20,6 +20,8 @@ from wakeful.reference import Reference
 __all__ = ["SHARES", "Asked", "Sources"]
 
 _TILES = ("5m", "1h", "1d")  # of which long windows are made, so that no rule looks at a day of raw samples
+_RETIRED = "1h"  # after which a version that is exported no more is no longer judged
+_OF_ALL_VERSIONS = ("rows", "timed_rows", "usual_rows", "usual_hour")  # which may be added up over versions
 _FEWEST = 24  # tiles of a window: it ends up to one of them late
 
 _LABELS = {
@@ -49,6 +51,7 @@ class Asked(NamedTuple):
         by_column: whether every column is a case of its own, so that results have the label.
         parts: slices of one segment.
         by_part: likewise.
+        by_version: likewise of versions of the model, which traffic moves between.
     """
 
     window: str
@@ -57,13 +60,15 @@ class Asked(NamedTuple):
     by_column: bool
     parts: tuple[Slice, ...]
     by_part: bool
+    by_version: bool = True
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Of what it comes to."""
+        version = ("version",) if self.by_version else ()
         column = ("column",) if self.columns and self.by_column else ()
         part = ("segment", "value") if self.parts[0].segment is not None and self.by_part else ()
-        return ("model", "version", *column, *part)
+        return ("model", *version, *column, *part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +89,25 @@ class Sources:
         self._keep(self._needed.setdefault((counter, asked.window), {}), asked)
         ago = duration(asked.ago) if asked.ago else 0.0
         self._earlier[counter, asked.window] = max(ago, self._earlier.get((counter, asked.window), 0.0))
-        name = f"wakeful:{counter}:increase{asked.window}"
+        name = self._name(counter, asked.window)
         offset = f" offset {asked.ago}" if asked.ago else ""
         return self._summed(f"{name}{self._selector(asked, *matchers)}{offset}", _LABELS[counter], asked, by)
+
+    def rows(self, asked: Asked) -> Symbol:
+        """All rows; where values of a segment are judged that training did not show, only of those that there are."""
+        parts: dict[bool, list[Slice]] = {True: [], False: []}
+        for part in asked.parts:
+            parts[bool(asked.ago) or self._was_shown(part)].append(part)
+        found = {
+            shown: self.increase("rows", asked._replace(parts=tuple(some))) for shown, some in parts.items() if some
+        }
+        if False not in found:
+            return found[True]
+        texts = [found[True].operands[0]] if True in found else []
+        return Symbol("series", (f"({' or '.join([*texts, f'{found[False].operands[0]} > 0'])})",), asked.labels)
+
+    def _was_shown(self, part: Slice) -> bool:
+        return bool(self.reference.counts.table[self.reference.layout.find_slice(*part), 0])
 
     def usual(self, name: str, asked: Asked, *matchers: str, by: tuple[str, ...] = ()) -> Symbol:
         """What the reference says of bins."""
@@ -100,12 +121,20 @@ class Sources:
         segment, found = asked.parts[0].segment, [f"{GROUPS}{self._selector(asked, *matchers)}"]
         self._keep(self._usual, asked)
         for part in asked.parts if segment is not None else ():
-            if not self.reference.counts.table[self.reference.layout.find_slice(*part), 0]:
+            if not self._was_shown(part):
                 self._keep(self._usual, everything)
                 labels = {"segment": segment or "", "value": self.value_of(part)}
                 found.append(labelled(f"{GROUPS}{self._selector(everything, *matchers)}", labels))
         marked = Symbol("series", (" or ".join(found),), (*asked.labels, "bin", "of_5", "of_10", "rows"))
         return Symbol("sum", (marked,), (*asked.labels, "bin", *by))
+
+    def _name(self, counter: str, window: str) -> str:
+        """Of what is recorded of a counter; it names the reference, whose counts are never added to those of another.
+
+        Long windows, and earlier ones, reach back to before the service got this reference, and steps of a column from
+        its own origin, say, mean something else.
+        """
+        return f"wakeful:{counter}:increase{window}:{self.reference.layout.fingerprint}"
 
     def _summed(self, text: str, found: Collection[str], asked: Asked, by: tuple[str, ...]) -> Symbol:
         """The sum by the labels that are wanted; as it is, where it has no others."""
@@ -146,7 +175,7 @@ class Sources:
 
     def constant(self, asked: Asked, of: Callable[[str | None, Slice], float]) -> Operand:
         """A number for every column (None for outcomes and rows) and slice, as a constant."""
-        labels = asked.labels[2:]
+        labels = tuple(one for one in asked.labels if one not in ("model", "version"))
         by_column, by_part = "column" in labels, "value" in labels
         found = {
             ((column or "",) if by_column else ())
@@ -194,7 +223,7 @@ class Sources:
             if longer or ago:
                 found.append(
                     Growth(
-                        f"wakeful:{counter}:increase{window}", f"wakeful_{counter}_total",
+                        self._name(counter, window), f"wakeful_{counter}_total",
                         frozenset(needed["columns"]), frozenset(needed["segments"]), seconds,
                         LOOKBACK if ago else seconds, int(max(ago, *longer)) if longer else int(ago),
                     )
@@ -202,15 +231,22 @@ class Sources:
         return found
 
     def _increase(self, counter: str, window: str, needed: dict[str, set[str]], labels: dict[str, str]) -> Recording:
-        name = f"wakeful:{counter}:increase"
         below = tiles(window)[:-1]
         if below:
-            seconds = int(duration(window))
-            expr = f"sum_over_time({name}{below[-1]}{{model={quoted(labels['model'])}}}[{seconds - 1}s:{below[-1]}])"
+            tile = f"{self._name(counter, below[-1])}{{model={quoted(labels['model'])}}}"
+            milliseconds = int(1000 * duration(window)) - 1  # one more would take in a tile more at whole hours
+            expr = f"sum_over_time({tile}[{milliseconds}ms:{below[-1]}])"
+            if counter not in _OF_ALL_VERSIONS:
+                expr += f"\nand on (model, version) {self._lately}"
         else:
             selector = self._needed_selector(needed, "column" in _LABELS[counter])
             expr = f"sum by ({', '.join(_LABELS[counter])}) (increase(wakeful_{counter}_total{selector}[{window}]))"
-        return Recording(name + window, expr, labels)
+        return Recording(self._name(counter, window), expr, labels)
+
+    @property
+    def _lately(self) -> str:
+        """Which versions are still exported: of others nobody has to hear for as long as a window remembers them."""
+        return f'last_over_time(wakeful_rows_total{{{self.own},segment=""}}[{_RETIRED}])'
 
     def _needed_selector(self, needed: dict[str, set[str]], has_columns: bool) -> str:
         some = [self.own]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+
+from wakeful.errors import DataError
 
 __all__ = [
     "ALERTMANAGER",
@@ -16,6 +19,7 @@ __all__ = [
     "datasources",
     "prometheus",
     "providers",
+    "reached",
     "scraping",
 ]
 
@@ -33,6 +37,25 @@ _IMAGES = {
     "alertmanager": "prom/alertmanager:v0.28.1",
     "grafana": "grafana/grafana:12.0.2",
 }
+
+
+_HOST_AND_PORT = re.compile(r"(?P<host>[^\s/:@\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
+
+
+def reached(target: str) -> str:
+    """Host and port of a service, as the containers reach it: their own localhost is not this machine's.
+
+    Raises:
+        DataError: it is something else, such as an URL.
+    """
+    found = _HOST_AND_PORT.fullmatch(target)
+    if found is None or not 0 < int(found["port"]) < 65_536:
+        raise DataError(
+            f"{target!r} is no HOST:PORT, such as loans:8000, which is asked for http://loans:8000/metrics. For https, "
+            "or another path, scrape the service with a Prometheus of your own."
+        )
+    is_here = found["host"] in ("localhost", "127.0.0.1", "[::1]")
+    return f"{LOCAL_HOST}:{found['port']}" if is_here else target
 
 
 def scraping(evaluated: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ from wakeful.reference import Dispersion
 from wakeful.verdicts import Window
 from wakeful.views import column_counts, outcomes
 
-__all__ = ["plan_of"]
+__all__ = ["is_of_all_versions", "plan_of"]
 
 _RESULTS = (ESTIMATE, LOW, HIGH, ROWS, LIMIT, NOISE, REFERENCE, VERDICT)
 _INSTEAD = {
@@ -87,6 +87,11 @@ def plan_of(monitor: Monitor) -> Plan:
     return Plan(monitor.reference.model.name, recorded, checks, tuple(refusals), tuple(sources.growths()))
 
 
+def is_of_all_versions(assertion: Assertion) -> bool:
+    """Whether it is about traffic alone: a version that gets no more of it, since another does, is no incident."""
+    return all(leaf.signal.of == "rows" for node in assertion.comparison.live for leaf in leaves_of(node))
+
+
 class _Said(NamedTuple):
     """What an assertion comes to, for columns of one kind: a symbol by record; what is not known has none."""
 
@@ -101,11 +106,11 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
     results: dict[str, list[Recording]] = {}
     users: dict[str, set[str]] = defaultdict(set)
     for name, some in said.items():
-        results[name] = [
+        results[name] = _joined(
             Recording(record, writer.write(result), one.labels)
             for one in some
             for record, result in one.results.items()
-        ]
+        )
         for part in writer.parts_of(roots[name]):
             users[part.record].add(name)
     parts = list(writer.parts.values())
@@ -113,6 +118,14 @@ def _written(model: str, said: Mapping[str, list[_Said]]) -> tuple[list[Recordin
         name: (*(part for part in parts if users[part.record] == {name}), *found) for name, found in results.items()
     }
     return [part for part in parts if len(users[part.record]) > 1], checks
+
+
+def _joined(some: Iterable[Recording]) -> list[Recording]:
+    """Those of one name and the same labels as one: promtool takes several such rules for a mistake."""
+    found: dict[Any, list[Recording]] = defaultdict(list)
+    for one in some:
+        found[one.record, *one.labels.items()].append(one)
+    return [alike[0]._replace(expr="\nor ".join(one.expr for one in alike)) for alike in found.values()]
 
 
 def _refusal(check: Check, assertion: Assertion, error: Exception) -> Refusal:
@@ -156,6 +169,7 @@ def _said(
         name=check.window,
         by_column=len({leaf.columns for leaf in leaves if leaf.columns is not None}) == 1,
         by_part=len({leaf.parts for leaf in leaves}) == 1,
+        by_version=not is_of_all_versions(assertion),
     )  # fmt: skip
     results = window.results(assertion.comparison.direction, live, other, check.min_n)
     first = leaves[0].columns
@@ -196,12 +210,14 @@ class _SymbolicWindow(Window):
         sources: these series.
         name: length of the window, as it was given.
         by_column, by_part: whether all that is asked is asked of the same columns, and slices, one by one.
+        by_version: whether versions of the model are judged one by one.
     """
 
     sources: Sources = field(kw_only=True)
     name: str = field(kw_only=True)
     by_column: bool = field(kw_only=True)
     by_part: bool = field(kw_only=True)
+    by_version: bool = field(kw_only=True)
 
     def results(self, symbol: str, live: Node, other: Node, min_n: int) -> dict[str, Symbol]:
         """What both sides come to, and whether they compare as asserted; what is not known is left out."""
@@ -237,7 +253,7 @@ class _SymbolicWindow(Window):
         columns = leaf.columns or ()
         return Asked(
             self.name, leaf.ago, columns, self.by_column or len(columns) > 1,
-            leaf.parts, self.by_part or len(leaf.parts) > 1,
+            leaf.parts, self.by_part or len(leaf.parts) > 1, self.by_version,
         )  # fmt: skip
 
     def _constant(self, leaf: Leaf) -> Estimate:

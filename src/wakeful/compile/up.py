@@ -121,9 +121,11 @@ def _prometheus(folder: Path, own: Path, data: Path | None, ports: dict[_Program
 
 
 def _alertmanager(folder: Path, own: Path, port: int) -> _Command:
+    text = (folder / "alertmanager.yml").read_text(encoding="utf-8")
+    (own / "alertmanager.yml").write_text(text.replace(stack.LOCAL_HOST, "127.0.0.1"), encoding="utf-8")
     return [
-        f"--config.file={(folder / 'alertmanager.yml').absolute()}",
-        f"--storage.path={own / 'alertmanager'}",
+        f"--config.file={own / 'alertmanager.yml'}",
+        f"--storage.path={own / 'notified'}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--cluster.listen-address=",
     ], {}

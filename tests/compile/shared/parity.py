@@ -6,7 +6,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import reduce
 from itertools import zip_longest
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import wakeful
 from wakeful.compile.plan import ESTIMATE, VERDICT, Plan
 from wakeful.compile.promql import quoted
 from wakeful.compile.recorded import numbers
-from wakeful.compile.tracing import plan_of
+from wakeful.compile.tracing import is_of_all_versions, plan_of
 from wakeful.counts import Counts
 from wakeful.live.export.batch import reading
 from wakeful.live.export.cardinality import asked
@@ -59,11 +61,12 @@ def compare(
         chunk = range(first, min(first + together, len(some)))
         series = [one for version in chunk for one in inputs[version]]
         wanted: Counter[tuple[str, str]] = Counter()
-        for version in chunk:
-            for check, record, labels, value in expected[version]:
-                wanted[check, record] += 1
-                name = f'{expectation(record)}{{check={quoted(check)},version="{version}"{labels}}}'
-                series.append((name, f"{'_ _ _ _' if past else '_ _'} {value!r}"))
+        of_each = [(f',version="{version}"', one) for version in chunk for one in expected[version]]
+        of_all = [("", one) for one in judged(monitor, *whole([both[version] for version in chunk]), of_all=True)]
+        for version, (check, record, labels, value) in of_each + of_all:
+            wanted[check, record] += 1
+            name = f"{expectation(record)}{{check={quoted(check)}{version}{labels}}}"
+            series.append((name, f"{'_ _ _ _' if past else '_ _'} {value!r}"))
         tests.append((series, wanted))
     evaluate(promtool, folder, plan, tests, "2h" if past else "1h", by="check, version, at" if summed else "")
 
@@ -82,12 +85,26 @@ def expectation(record: str) -> str:
     return f"expected_{record.rsplit(':', 1)[1]}"
 
 
-def judged(monitor: wakeful.Monitor, counts: Counts, past: Counts | None) -> Iterator[tuple[str, str, str, float]]:
-    """Check, record, labels and value of everything that is to be recorded of a window; what has no rows is not."""
+def whole(some: list[tuple[Counts, Counts | None]]) -> tuple[Counts, Counts | None]:
+    """Windows and those before them, of all versions together."""
+    windows, pasts = zip(*some, strict=True)
+    return reduce(add, windows), None if None in pasts else reduce(add, pasts)
+
+
+def judged(
+    monitor: wakeful.Monitor, counts: Counts, past: Counts | None, *, of_all: bool = False
+) -> Iterator[tuple[str, str, str, float]]:
+    """Check, record, labels and value of everything that is to be recorded of a window; what has no rows is not.
+
+    Either of what is about all versions together, or of all else.
+    """
     layout = monitor.reference.layout
     for check in monitor.checks:
+        assertions = monitor.assertions(check)
         for one in monitor.judge(check, counts, past={} if past is None else {"1h": past}):
             judgement = one.judgement
+            if is_of_all_versions(assertions[one.at]) is not of_all:
+                continue
             value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
             labels = {"at": str(one.at), "column": judgement.column, "value": value}
             text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
