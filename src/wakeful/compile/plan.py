@@ -6,8 +6,24 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from wakeful.checks import Assertion, Check
+from wakeful.compile.burns import Burn
 
-__all__ = ["ESTIMATE", "HIGH", "LIMIT", "LOW", "NOISE", "REFERENCE", "ROWS", "VERDICT", "Plan", "Recording", "Refusal"]
+__all__ = [
+    "BURN",
+    "ESTIMATE",
+    "GOING_ON",
+    "HIGH",
+    "LIMIT",
+    "LOW",
+    "NOISE",
+    "REFERENCE",
+    "ROWS",
+    "VERDICT",
+    "Burning",
+    "Plan",
+    "Recording",
+    "Refusal",
+]
 
 # Series that every compiled assertion is recorded as. Each carries the labels model, version, check, assertion (as it
 # is written) and at (which of the check's comparisons it is, counted from 0); column where it is asked of columns;
@@ -20,6 +36,10 @@ LIMIT = "wakeful:check:limit"
 NOISE = "wakeful:check:noise"  # how far the estimate strays from the reference without any change
 REFERENCE = "wakeful:check:reference"  # the same, asked of the reference
 VERDICT = "wakeful:check:verdict"  # 0 passes, 1 is unsure, 2 fails
+
+# What an objective is recorded as over a shorter window, with the labels burn (the rate) and window more.
+BURN = {one: one.replace(":check:", ":burn:") for one in (ESTIMATE, LOW, HIGH, ROWS, LIMIT, VERDICT)}
+GOING_ON = "wakeful:burn:going_on"  # 1 while it burns now, -1 once it surely no longer does; else nothing
 
 
 class Recording(NamedTuple):
@@ -52,6 +72,22 @@ class Refusal(NamedTuple):
     instead: str
 
 
+class Burning(NamedTuple):
+    """The objectives of a check over one shorter window: what one alert is about.
+
+    Attributes:
+        check: whose objectives.
+        window: length of the traffic.
+        burns: what is asked.
+        recordings: what they are recorded as; each may read those before it and those that are shared.
+    """
+
+    check: Check
+    window: str
+    burns: tuple[Burn, ...]
+    recordings: tuple[Recording, ...]
+
+
 class Plan(NamedTuple):
     """What Prometheus is to record of one monitor.
 
@@ -61,9 +97,11 @@ class Plan(NamedTuple):
         checks: per check, in the order of the file, what its assertions are recorded as. Every recording may read
             those before it and those that are shared. The last of every assertion are those named above.
         refusals: what is left out.
+        burning: what tells sooner that objectives fail.
     """
 
     model: str
     shared: tuple[Recording, ...]
     checks: Mapping[str, tuple[Recording, ...]]
     refusals: tuple[Refusal, ...]
+    burning: tuple[Burning, ...] = ()

@@ -18,9 +18,11 @@ from wakeful.counts import Counts
 from wakeful.live.export.batch import reading
 from wakeful.live.export.cardinality import asked
 from wakeful.live.export.exporter import Exporter, slice_labels
-from wakeful.verdicts import Judgement
+from wakeful.verdicts import Judgement, Verdict
 
 Tool = Callable[..., str]
+Told = Iterator[tuple[str, str, str, float]]
+Teller = Callable[[wakeful.Monitor, Counts, Counts | None], Told]
 TOLERANCE = 1e-6
 MOST_SAMPLES = 10_000  # that promtool reads in one query
 OF_JUDGEMENT: dict[str, Callable[[Judgement], float]] = {
@@ -51,15 +53,18 @@ def compare(
     past: list[Counts] | None = None,
     *,
     summed: bool = False,
+    told: Teller | None = None,
 ) -> None:
     """Hold promtool's evaluation of a plan against the verdicts.
 
     Every window is a version of the model, so that one evaluation judges as many as promtool takes. With ``summed``,
     estimates and verdicts of all columns of an assertion are held against each other as one sum: a series costs
     promtool nearly a millisecond. Windows of an hour ``past``, one for each, are followed by a start of the service.
+    What is expected is ``told`` of each window, else it is ``judged``.
     """
     both = list(zip_longest(some, past or ()))
-    expected = [list(sums(judged(monitor, *one)) if summed else judged(monitor, *one)) for one in both]
+    told = told or judged
+    expected = [list(sums(told(monitor, *one)) if summed else told(monitor, *one)) for one in both]
     read = " ".join(one.expr for one in plan.shared)
     inputs = [list(exported(monitor, str(version), *one, read)) for version, one in enumerate(both)]
     most = max(max(Counter(name.partition("{")[0] for name, _ in one).values()) for one in inputs)
@@ -78,7 +83,7 @@ def compare(
     evaluate(promtool, folder, plan, tests, "2h" if past else "1h", by="check, version, at" if summed else "")
 
 
-def sums(some: Iterator[tuple[str, str, str, float]]) -> Iterator[tuple[str, str, str, float]]:
+def sums(some: Told) -> Told:
     """The same, all columns of an assertion together."""
     found: Counter[tuple[str, str, str]] = Counter()
     for check, record, labels, value in some:
@@ -92,18 +97,22 @@ def expectation(record: str) -> str:
     return f"expected_{record.rsplit(':', 1)[1]}"
 
 
-def judged(monitor: wakeful.Monitor, counts: Counts, past: Counts | None) -> Iterator[tuple[str, str, str, float]]:
+def judged(monitor: wakeful.Monitor, counts: Counts, past: Counts | None) -> Told:
     """Check, record, labels and value of everything that is to be recorded of a window; what has no rows is not."""
-    layout = monitor.reference.layout
     for check in monitor.checks:
         for one in monitor.judge(check, counts, past={} if past is None else {"1h": past}):
-            judgement = one.judgement
-            value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
-            labels = {"at": str(one.at), "column": judgement.column, "value": value}
-            text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
-            for record, of in OF_JUDGEMENT.items():
-                if not math.isnan(judgement.estimate) and math.isfinite(of(judgement)):
-                    yield check.name, record, text, float(of(judgement))
+            yield from numbers_of(monitor, one, OF_JUDGEMENT)
+
+
+def numbers_of(monitor: wakeful.Monitor, one: Verdict, records: dict[str, Callable[[Judgement], float]]) -> Told:
+    """The same of one verdict."""
+    layout, judgement = monitor.reference.layout, one.judgement
+    value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
+    labels = {"at": str(one.at), "column": judgement.column, "value": value}
+    text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
+    for record, of in records.items():
+        if not math.isnan(judgement.estimate) and math.isfinite(of(judgement)):
+            yield one.check, record, text, float(of(judgement))
 
 
 def exported(
