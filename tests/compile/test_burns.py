@@ -154,6 +154,21 @@ def test_each_segment_is_held_against_a_limit_of_its_own(outcomes: wakeful.Refer
     assert 1 < burns[0].times == burns[2].times < 1.5  # the least of both
 
 
+@pytest.mark.parametrize(
+    ("asserted", "found_limits"),
+    [
+        (lambda live: live.precision("b") >= 0.98, [0.712, 0.88]),
+        (lambda live: live.f1("b") >= 0.98, [0.712, 0.88]),
+        (lambda live: live.confusion("a", "b") <= 0.02, [0.288, 0.12]),
+        (lambda live: live.confusion("a", "a") >= 0.98, []),
+    ],
+)
+def test_a_class_has_objectives_of_its_own(asserted: Asserts, found_limits: list[float]):
+    label = np.array(["a", "b", "c"])[np.arange(300) % 3]
+    reference = wakeful.learn({"score": label, "label": label}, score="score", label="label", task="multiclass")
+    assert [limit for *_, limit in limits(found(reference, asserted))] == found_limits
+
+
 def test_a_shorter_window_is_looked_at_with_a_smaller_error_rate(outcomes: wakeful.Reference):
     hour, hours = found(outcomes, lambda live: live.precision() >= 0.95)
     budget = wakeful.Monitor(outcomes).budget
