@@ -1,6 +1,7 @@
 """What compiled rules cost a Prometheus: series, time of evaluation, memory; on this machine.
 
     python bench/rules.py --models 10 --columns 100 --seconds 180
+    python bench/rules.py --models 10 --columns 10 --window 7d      # what burn rates of a precision add
 
 A service exports so many models, a real Prometheus scrapes it and evaluates the rules of each model's default checks
 and of the drift of every column.
@@ -46,7 +47,7 @@ def answers_keep_their_shape(live):
     assert live.flagged_share() <= 0.7
 
 
-@model.check(window="6h", page="team")
+@model.check(window=WINDOW, page="team")
 def answers_are_right(live):
     assert live.precision() >= 0.6
 
@@ -122,6 +123,7 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=10)
     parser.add_argument("--columns", type=int, default=100)
     parser.add_argument("--seconds", type=int, default=180, help="how long Prometheus runs")
+    parser.add_argument("--window", default="6h", help="of the check of precision; from 24h on it has burn rates")
     options = parser.parse_args()
     program = shutil.which("prometheus")
     if program is None:
@@ -129,7 +131,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="wakeful-bench-") as name:
         folder = Path(name)
         data = rows(options.columns)
-        monitors = list(_monitors(folder, data, options.models))
+        monitors = list(_monitors(folder, data, options.models, options.window))
         service = Service(monitors, monitors[0].reference.counts.vector)
         began = time.perf_counter()
         files = compile_monitors(monitors, Options(targets=(f"127.0.0.1:{service.server.server_port}",))).files
@@ -141,14 +143,14 @@ def main() -> None:
         measure(program, folder, service, options.seconds)
 
 
-def _monitors(folder: Path, data: pd.DataFrame, number: int) -> Iterator[wakeful.Monitor]:
+def _monitors(folder: Path, data: pd.DataFrame, number: int, window: str) -> Iterator[wakeful.Monitor]:
     from wakeful.loading import load_monitor
 
     for at in range(number):
         place = folder / f"model{at:02d}"
         place.mkdir()
         wakeful.learn(data, score="score", label="label", threshold=0.5, name=place.name).save(place / "reference.json")
-        (place / "monitor.py").write_text(CHECKS)
+        (place / "monitor.py").write_text(CHECKS.replace("WINDOW", repr(window)))
         yield load_monitor(place / "monitor.py")
 
 

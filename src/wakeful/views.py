@@ -307,7 +307,7 @@ class BinaryOutcomes(Outcomes):
     @property
     def drawn_from(self) -> tuple[Floats, Floats]:
         """Rows that might be held out and are not, and those that are, by answer, each of shape (answers,)."""
-        self.decisions  # noqa: B018  # raises where there are none
+        self.must_decide()
         rows = self.table[..., 0].sum(axis=3)
         if len(rows) < 3:
             return np.zeros(rows.shape[2]), np.zeros(rows.shape[2])
@@ -345,19 +345,23 @@ class BinaryOutcomes(Outcomes):
     @cached_property
     def matrix(self) -> Floats:
         """Labelled rows, unweighted, shape (flagged, truth): [[tn, fn], [fp, tp]]."""
-        self.decisions  # noqa: B018  # raises where there are none
+        self.must_decide()
         found: Floats = self._known[..., 0].sum(axis=1)
         return found
 
     @property
     def decisions(self) -> Floats:
         """Rows by decision, labelled or not: unflagged, flagged; SignalError where nothing is decided."""
+        self.must_decide()
+        return self.decided
+
+    def must_decide(self) -> None:
+        """SignalError where nothing is decided."""
         if not self.has_decision:
             raise SignalError(
                 "the model has no decision: no threshold and no decision column were given to `wakeful init`. "
                 "Use roc_auc, brier_score or log_loss, or learn the reference again with --threshold."
             )
-        return self.decided
 
     @property
     def n(self) -> float:

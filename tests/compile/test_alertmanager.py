@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from started import Program, free_port
 
 import wakeful
 from wakeful.budget import duration
@@ -55,7 +60,8 @@ def test_reminders_come_when_they_are_said_to(configured: Path):
 def test_what_blinds_one_version_does_not_silence_the_others(configured: Path):
     """These alerts are of a model as a whole."""
     rules = yaml.safe_load(configured.read_text(encoding="utf-8"))["inhibit_rules"]
-    (names,) = [one["source_matchers"][0] for one in rules if len(one["source_matchers"]) == 1]
+    of_models = [one["source_matchers"] for one in rules if one["equal"] == ["model"]]
+    (names,) = [some[0] for some in of_models if len(some) == 1]
     assert names == 'alertname=~"WakefulNotScraped|WakefulNoTraffic|WakefulOtherReference"'
 
 
@@ -81,3 +87,60 @@ def test_an_owner_may_be_called_nobody(reference: wakeful.Reference, tmp_path: P
     amtool("check-config", path)
     assert told_of(amtool, path, "severity=page", "owner=nobody") == "nobody"
     assert told_of(amtool, path, "severity=explain") == "nobody_"
+
+
+@pytest.fixture
+def running(configured: Path, real_component: Any) -> Iterator[Program]:
+    """A real Alertmanager with what was compiled."""
+    binary = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
+    real_component(binary is not None, "Alertmanager", "apt-get install prometheus-alertmanager")
+    port = free_port()
+    command = [str(binary), f"--config.file={configured}", "--storage.path=data", "--cluster.listen-address="]
+    program = Program([*command, f"--web.listen-address=127.0.0.1:{port}"], port, configured.parent)
+    program.wait("/api/v2/status", lambda answer: "versionInfo" in answer)
+    yield program
+    program.process.terminate()
+    program.process.wait()
+
+
+def silent(running: Program, alerts: list[dict[str, str]]) -> list[bool]:
+    """Which of some alerts are held back by the others."""
+    body = json.dumps([{"labels": {"model": "loans", "version": "1"} | one} for one in alerts]).encode()
+    request = urllib.request.Request(f"{running.url}/api/v2/alerts", body, {"content-type": "application/json"})
+    urllib.request.urlopen(request, timeout=10).close()
+    found = running.wait("/api/v2/alerts", lambda answer: len(answer) == len(alerts))
+    states = [[each["status"]["state"] for each in found if one.items() <= each["labels"].items()] for one in alerts]
+    assert all(len(state) == 1 for state in states)
+    return [state == ["suppressed"] for state in states]
+
+
+def test_an_objective_that_fails_is_not_told_to_burn_as_well(running: Program):
+    fails = {"alertname": "WakefulCheckFails", "check": "answers_are_right", "severity": "page", "at": "0"}
+    burns = {"alertname": "WakefulObjectiveBurns", "check": "answers_are_right", "severity": "page", "burn": "6"}
+    alerts = [
+        fails | {"segment": "platform", "value": "web"},
+        burns | {"at": "0", "segment": "platform", "value": "web", "window": "1h"},
+        burns | {"at": "0", "segment": "platform", "value": "web", "window": "6h"},
+        burns | {"at": "0", "segment": "platform", "value": "app"},
+        burns | {"at": "1"},
+        burns | {"at": "0", "check": "another"},
+    ]
+    assert silent(running, alerts) == [False, True, True, False, False, False]
+
+
+def test_an_objective_that_burns_to_wake_somebody_holds_tickets_back(running: Program):
+    burns = {"alertname": "WakefulObjectiveBurns", "check": "answers_are_right", "at": "0", "burn": "6"}
+    alerts = [
+        burns | {"severity": "page"},
+        {"alertname": "WakefulCheckFails", "check": "inputs_are_whole", "severity": "ticket"},
+        {"alertname": "WakefulObjectiveBurns", "check": "answers_arrive", "severity": "ticket"},
+    ]
+    assert silent(running, alerts) == [False, True, True]
+
+
+def test_what_cannot_be_seen_does_not_burn(running: Program):
+    alerts = [
+        {"alertname": "WakefulNotScraped", "severity": "page"},
+        {"alertname": "WakefulObjectiveBurns", "check": "answers_are_right", "severity": "page"},
+    ]
+    assert silent(running, alerts) == [False, True]

@@ -27,19 +27,33 @@ def output() -> Output:
     return compile_monitors([load_monitor(GOLDEN / "monitor_loans.py")], OPTIONS)
 
 
-def test_what_is_written_is_as_it_was(output: Output):
-    """Read the difference before you commit it. Boards have golden files of their own."""
-    files = {name: text for name, text in output.files.items() if not name.endswith(".json")}
+@pytest.fixture(scope="module")
+def of_quality() -> Output:
+    return compile_monitors([load_monitor(GOLDEN / "quality" / "monitor_loans.py")], OPTIONS)
+
+
+def as_it_was(folder: Path, files: dict[str, str]) -> None:
     if os.environ.get("WAKEFUL_GOLDEN"):
         for name, text in files.items():
-            (GOLDEN / "deploy" / name).parent.mkdir(parents=True, exist_ok=True)
-            (GOLDEN / "deploy" / name).write_text(text, encoding="utf-8")
-    found = [path for path in (GOLDEN / "deploy").rglob("*") if path.is_file()]
-    assert {str(path.relative_to(GOLDEN / "deploy")): path.read_text(encoding="utf-8") for path in found} == files
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    assert {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in found} == files
 
 
-def test_the_tools_take_it(output: Output, promtool: Any, amtool: Any, tmp_path: Path):
-    output.write(tmp_path)
+def test_what_is_written_is_as_it_was(output: Output):
+    """Read the difference before you commit it. Boards have golden files of their own."""
+    as_it_was(GOLDEN / "deploy", {name: text for name, text in output.files.items() if not name.endswith(".json")})
+
+
+def test_what_is_written_of_objectives_is_as_it_was(of_quality: Output):
+    files = {name: text for name, text in of_quality.files.items() if name.startswith("rules")}
+    as_it_was(GOLDEN / "quality" / "deploy", files)
+
+
+@pytest.mark.parametrize("name", ["output", "of_quality"])
+def test_the_tools_take_it(request: pytest.FixtureRequest, name: str, promtool: Any, amtool: Any, tmp_path: Path):
+    request.getfixturevalue(name).write(tmp_path)
     promtool("check", "rules", "rules.yml", cwd=tmp_path)
     promtool("test", "rules", "rules_test.yml", cwd=tmp_path)
     promtool("check", "config", "prometheus.yml", cwd=tmp_path)

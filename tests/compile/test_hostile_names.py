@@ -57,13 +57,30 @@ def make(reference):
 """
 
 
+OBJECTIVE = """
+import wakeful
+
+def make(reference):
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="30d", page={owner!r}, fear={fear!r}, action={action!r})
+    def größe_stimmt(live):
+        assert live.by({column!r}).precision() >= 0.5
+
+    return monitor
+"""
+
+
 def made(folder: Path, model: str, column: str, owner: str, fear: str, action: str) -> wakeful.Monitor:
     """A monitor of a column; both have names that need care."""
     rng = np.random.default_rng(1)
     data = {column: rng.normal(size=400), "score": rng.random(400)}
     reference = wakeful.learn(data, score="score", name=model)
+    return loaded(folder, MONITOR.format(owner=owner, fear=fear, action=action, column=column), reference)
+
+
+def loaded(folder: Path, text: str, reference: wakeful.Reference) -> wakeful.Monitor:
     path = folder / f"monitor_{next(NUMBERS)}.py"
-    text = MONITOR.format(owner=owner, fear=fear, action=action, column=column)
     path.write_text(text, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
@@ -124,6 +141,52 @@ def test_names_arrive_in_alerts_as_they_are(
         }
     ]
     (folder / "rules_test.yml").write_text(as_yaml(tests), encoding="utf-8")
+    promtool("test", "rules", "rules_test.yml", cwd=folder)
+
+
+@settings(
+    max_examples=5, phases=QUICK, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(texts, texts, texts, texts, texts, texts)
+@example(*HOSTILE[:6])
+@example(*HOSTILE[6:12])
+@example(*HOSTILE[-1:-7:-1])
+def test_names_arrive_in_alerts_of_objectives_too(
+    promtool: Any, tmp_path: Path, model: str, segment: str, value: str, owner: str, fear: str, action: str,
+):  # fmt: skip
+    segment, value = valid(segment) if segment not in ("score", "label") else "rent", valid(value)
+    answers = np.tile([0.2, 0.8], 1_000)
+    data = {segment: [value] * 2_000, "score": answers, "label": (answers > 0.5).astype(int)}
+    reference = wakeful.learn(data, score="score", label="label", threshold=0.5, segments=[segment], name=model)
+    text = OBJECTIVE.format(owner=owner, fear=fear, action=action, column=segment)
+    folder = tmp_path / f"deploy{next(NUMBERS)}"
+    output = compile_monitors([loaded(tmp_path, text, reference)], Options(Links("https://x/{model}?by={owner}")))
+    output.write(folder)
+    assert not output.untried
+    promtool("check", "rules", "rules.yml", cwd=folder)
+
+    tests = yaml.safe_load((folder / "rules_test.yml").read_text(encoding="utf-8"))
+    (case,) = [one for one in tests["tests"] if one["name"].endswith("größe_stimmt burns over 1h")]
+    source = f"live.by({segment!r}).precision() >= 0.5"
+    labels = {"model": model, "version": "1", "check": "größe_stimmt", "assertion": source, "at": "0", "burn": "1.5"}
+    labels |= {"segment": segment, "value": value, "severity": "page", "owner": owner}
+    rules = yaml.safe_load((folder / "rules.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    links = {one["annotations"]["runbook_url"] for one in rules if one.get("alert") == "WakefulObjectiveBurns"}
+    annotations = {
+        "summary": fear,
+        "action": action,
+        "culprit": "no column stands out",
+        "runbook_url": links.pop(),
+        "what": f"{source}: over 1h, wrong answers come more than 1.5 times as fast as it allows",
+        "value": "0 (0–0.0133, n=1000), limit 0.25",
+    }
+    alert = {
+        "exp_labels": {name: valid(text) for name, text in (labels | {"window": "1h"}).items()},
+        "exp_annotations": {name: valid(text) for name, text in annotations.items()},
+    }
+    moment = case["promql_expr_test"][0]["eval_time"]
+    case["alert_rule_test"] = [{"eval_time": moment, "alertname": "WakefulObjectiveBurns", "exp_alerts": [alert]}]
+    (folder / "rules_test.yml").write_text(as_yaml(tests | {"tests": [case]}), encoding="utf-8")
     promtool("test", "rules", "rules_test.yml", cwd=folder)
 
 

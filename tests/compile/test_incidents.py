@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wakeful
-from wakeful.compile.incidents import healthy, incident
+from wakeful.compile.incidents import Trial, healthy, incident
 
 RNG = np.random.default_rng(3)
 N = 3_000
@@ -79,9 +79,9 @@ def test_every_check_has_an_incident(references: dict[str, wakeful.Reference], a
         assert asserted(live)
 
     (registered,) = monitor.checks
-    clean = healthy(monitor, registered, {0})
+    clean = healthy(Trial.of_check(monitor, registered, {0}))
     assert clean is not None
-    found = incident(monitor, registered, {0})
+    found = incident(Trial.of_check(monitor, registered, {0}))
     assert found is not None
     assert {one.verdict for one in found.failed} == {"fail"}
     past = dict.fromkeys(("1d", "7d"), found.before)

@@ -103,6 +103,17 @@ def test_every_recording_reads_only_what_stands_before_it(reference: wakeful.Ref
             known.add(one.record)
 
 
+def test_a_precision_records_nothing_of_answers_without_outcomes(reference: wakeful.Reference) -> None:
+    monitor = wakeful.Monitor(reference)
+
+    @monitor.check(window="7d", page="x")
+    def answers_are_right(live: Any) -> None:
+        assert live.precision() >= 0.2
+
+    counters = {one.record.split(":")[1] for one in plan_of(monitor).shared if ":increase" in one.record}
+    assert counters == {"outcome"}
+
+
 def test_a_formula_is_run_for_every_way_that_it_may_go_and_ways_that_lead_to_the_same_are_one() -> None:
     x = Symbol("series", ("x",), ("model",))
 

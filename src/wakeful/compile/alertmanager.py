@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from wakeful.compile.alerts import CHECK_FAILS, filled, owner_of
+from wakeful.compile.alerts import BURNS, CHECK_FAILS, ELEMENT, filled, owner_of
 from wakeful.compile.health import BLIND, WATCHDOG, losses_owner
 from wakeful.compile.quoting import matcher, valid
 from wakeful.compile.rules import Compiled
@@ -80,16 +80,22 @@ def _unlike(owners: Sequence[str], name: str) -> str:
 
 
 def _inhibitions() -> list[dict[str, Any]]:
-    blind, fails = f'alertname=~"{"|".join(BLIND)}"', matcher("alertname", CHECK_FAILS)
+    blind, judged = (f'alertname=~"{"|".join(names)}"' for names in (BLIND, (CHECK_FAILS, BURNS)))
     return [
         # a model that is broken enough to wake somebody needs no tickets as well
         {
-            "source_matchers": [fails, matcher("severity", "page")],
+            "source_matchers": [judged, matcher("severity", "page")],
             "target_matchers": [matcher("severity", "ticket")],
             "equal": ["model"],
         },
         # what cannot be seen cannot be judged
-        {"source_matchers": [blind], "target_matchers": [fails], "equal": ["model"]},
+        {"source_matchers": [blind], "target_matchers": [judged], "equal": ["model"]},
+        # what fails over its own window is known
+        {
+            "source_matchers": [matcher("alertname", CHECK_FAILS)],
+            "target_matchers": [matcher("alertname", BURNS)],
+            "equal": list(ELEMENT),
+        },
     ]
 
 

@@ -1,25 +1,38 @@
-"""The alert of a check: it fires where the recorded verdict is a failure, and says what a person wants to know."""
+"""The alerts of a check: they fire where a recorded verdict is a failure, and say what a person wants to know."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import Formatter
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from wakeful.checks import Check
 from wakeful.compile.about import board_of, fear_of
-from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, REFERENCE, ROWS, VERDICT
+from wakeful.compile.plan import BURN, ESTIMATE, GOING_ON, HIGH, LIMIT, LOW, REFERENCE, ROWS, VERDICT, Burning
 from wakeful.compile.promql import quoted
 from wakeful.compile.quoting import in_template, selector, valid
 from wakeful.errors import DataError
 
-__all__ = ["CHECK_FAILS", "CULPRIT", "Links", "check_alert", "culprits", "owner_of", "told_by"]
+__all__ = [
+    "BURNS",
+    "CHECK_FAILS",
+    "CULPRIT",
+    "ELEMENT",
+    "Links",
+    "burn_alert",
+    "check_alert",
+    "culprits",
+    "owner_of",
+    "told_by",
+]
 
 CHECK_FAILS = "WakefulCheckFails"
+BURNS = "WakefulObjectiveBurns"
 CULPRIT = "wakeful:model:culprit"  # how far a failing column is beyond its limit, in widths of its interval
 _MOST_CULPRITS = 5
 
-_ELEMENT = ("model", "version", "check", "at", "column", "segment", "value")  # what tells one verdict from another
+ELEMENT = ("model", "version", "check", "at", "column", "segment", "value")  # what tells one verdict from another
 
 
 class Links(NamedTuple):
@@ -71,21 +84,52 @@ def check_alert(model: str, check: Check, links: Links, bridged: str) -> dict[st
     verdict counts for as long as ``bridged``.
     """
     of_check = {"model": model, "check": check.name}
-    estimate, verdict = (f"last_over_time({selector(name, **of_check)}[{bridged}])" for name in (ESTIMATE, VERDICT))
+    estimate, verdict = (_last(name, bridged, of_check) for name in (ESTIMATE, VERDICT))
+    what, value = "{{ $labels.assertion }}", _value(bridged, ELEMENT, LOW, HIGH, ROWS, LIMIT, REFERENCE)
+    return _rule(CHECK_FAILS, f"{estimate}\nand {verdict} == 2", model, check, links, what=what, value=value)
+
+
+def burn_alert(model: str, burning: Burning, links: Links, bridged: str) -> dict[str, Any]:
+    """The alerting rule of a check's objectives over a shorter window.
+
+    It ends where the last word of the shortest window, which has none where there are few outcomes, is that the limit
+    holds again.
+    """
+    of_window = {"model": model, "check": burning.check.name, "window": burning.window}
+    estimate, verdict = (_last(BURN[name], bridged, of_window) for name in (ESTIMATE, VERDICT))
+    ended = f"{_last(GOING_ON, burning.window, of_window)} == -1"
+    value = _value(bridged, (*ELEMENT, "burn", "window"), *(BURN[name] for name in (LOW, HIGH, ROWS, LIMIT)))
+    expr = f"{estimate}\nand {verdict} == 2\nunless {ended}"
+    rule = _rule(BURNS, expr, model, burning.check, links, what=_BURNS, value=value)
+    rule["labels"]["window"] = burning.window  # as the series have it: promtool tells rules apart by what is written
+    return rule
+
+
+_BURNS = (
+    "{{ $labels.assertion }}: over {{ $labels.window }}, wrong answers come more than {{ $labels.burn }} times "
+    "as fast as it allows"
+)
+
+
+def _last(name: str, bridged: str, labels: dict[str, str]) -> str:
+    return f"last_over_time({selector(name, **labels)}[{bridged}])"
+
+
+def _rule(alert: str, expr: str, model: str, check: Check, links: Links, *, what: str, value: str) -> dict[str, Any]:
     owner = owner_of(check)
     names = {"model": in_template(model), "check": in_template(check.name)}
     labels = names | {name: in_template(value) for name, value in told_by(check).items()}
     annotations = {
         "summary": in_template(fear_of(check)),
         "action": in_template(check.action),
-        "what": "{{ $labels.assertion }}",
-        "value": _value(bridged),
+        "what": what,
+        "value": value,
         "culprit": _CULPRIT,
         **links.annotations(model=model, check=check.name, owner=owner, severity=check.severity),
     }
     return {
-        "alert": CHECK_FAILS,
-        "expr": f"{estimate}\nand {verdict} == 2",
+        "alert": alert,
+        "expr": expr,
         "labels": {name: value for name, value in labels.items() if value},
         "annotations": {name: value for name, value in annotations.items() if value},
     }
@@ -111,10 +155,10 @@ def culprits(model: str, score: str) -> dict[str, Any]:
     return {"record": CULPRIT, "expr": expr, "labels": {"model": valid(model)}}
 
 
-def _value(bridged: str) -> str:
-    """``0.71 (0.64–0.77, n=182), limit 0.95, reference 0.97``."""
-    selected = ",".join(f"{name}=%q" for name in _ELEMENT)
-    values = " ".join(f"$labels.{name}" for name in _ELEMENT)
+def _value(bridged: str, labels: Sequence[str], low: str, high: str, rows: str, limit: str, *reference: str) -> str:
+    """``0.71 (0.64–0.77, n=182), limit 0.95, reference 0.97``, from recorded series."""
+    selected = ",".join(f"{name}=%q" for name in labels)
+    values = " ".join(f"$labels.{name}" for name in labels)
 
     def told(series: str, text: str) -> str:
         return f'{{{{ range query (printf "last_over_time({series}%s)" $of) }}}}{text}{{{{ end -}}}}'
@@ -125,11 +169,11 @@ def _value(bridged: str) -> str:
         '{{- else }}{{ printf "%.3g" . }}{{ end }}{{ end -}}',
         f'{{{{ $of := printf "{{{selected}}}[{bridged}]" {values} -}}}}',
         '{{ template "number" $value -}}',
-        told(LOW, f" ({number}"),
-        told(HIGH, f"–{number}"),
-        told(ROWS, ', n={{ printf "%.0f" .Value }})'),
-        told(LIMIT, f", limit {number}"),
-        told(REFERENCE, f", reference {number}"),
+        told(low, f" ({number}"),
+        told(high, f"–{number}"),
+        told(rows, ', n={{ printf "%.0f" .Value }})'),
+        told(limit, f", limit {number}"),
+        *(told(one, f", reference {number}") for one in reference),
     ))  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Counts under which a check fails, made from those of the reference: what its compiled alert is tested with."""
+"""Counts under which a check fails, made from those of the reference: what its compiled alerts are tested with."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from wakeful.bins import HALF, REACH, Floats, NumericBins
 from wakeful.budget import duration
-from wakeful.checks import Check
+from wakeful.checks import Assertion, Check
+from wakeful.compile.plan import Burning
 from wakeful.counts import SUM_UNIT, Counts, Layout
 from wakeful.expression import Leaf, leaves_of
 from wakeful.monitor import Monitor, agos
 from wakeful.verdicts import Verdict
 
-__all__ = ["Incident", "healthy", "incident"]
+__all__ = ["Incident", "Trial", "healthy", "incident"]
 
 _SCALES = (1.0, 10.0, 100.0, 1000.0)  # so many times the reference's rows: small ones may refute nothing
 _MOST_COLUMNS = 8  # that are tried; of a vector, one that fails is enough
@@ -29,7 +30,7 @@ class Incident(NamedTuple):
     Attributes:
         before: counts of a window that ended before it.
         now: counts of the window that is judged.
-        failed: verdicts of the check that fail.
+        failed: verdicts that fail.
     """
 
     before: Counts
@@ -37,34 +38,76 @@ class Incident(NamedTuple):
     failed: list[Verdict]
 
 
-def healthy(monitor: Monitor, check: Check, asserted: Collection[int]) -> Counts | None:
-    """Counts of a window in which a check does not fail: the reference's, or some multiple of them."""
+class Trial(NamedTuple):
+    """What is to fail in an incident, and not to fail in healthy traffic.
+
+    Attributes:
+        monitor: whose traffic it is.
+        assertions: what is asked of it.
+        window: its length in seconds.
+        judge: the verdicts on its counts, given those of earlier windows by how long ago each ended.
+    """
+
+    monitor: Monitor
+    assertions: list[Assertion]
+    window: float
+    judge: Callable[[Counts, dict[str, Counts]], list[Verdict]]
+
+    @classmethod
+    def of_check(cls, monitor: Monitor, check: Check, asserted: Collection[int]) -> Trial:
+        """A check with assertions that are compiled; the others do not count."""
+        assertions = [one for at, one in enumerate(monitor.assertions(check)) if at in asserted]
+
+        def judge(counts: Counts, pasts: dict[str, Counts]) -> list[Verdict]:
+            return [one for one in monitor.judge(check, counts, past=pasts) if one.at in asserted]
+
+        return cls(monitor, assertions, duration(check.window), judge)
+
+    @classmethod
+    def of_burns(cls, monitor: Monitor, burning: Burning) -> Trial:
+        """The objectives of a check over a shorter window."""
+
+        def judge(counts: Counts, pasts: dict[str, Counts]) -> list[Verdict]:
+            return [one for burn in burning.burns for one in burn.judge(monitor, counts)]
+
+        return cls(monitor, [burn.assertion for burn in burning.burns], duration(burning.window), judge)
+
+    def failed(self, counts: Counts, pasts: dict[str, Counts]) -> list[Verdict]:
+        """The verdicts that fail."""
+        with np.errstate(all="ignore"):  # sums that no rows could have
+            return [one for one in self.judge(counts, pasts) if one.verdict == "fail"]
+
+    def pasts(self, counts: Counts) -> dict[str, Counts]:
+        """The same counts for every earlier window that is asked of."""
+        return dict.fromkeys(agos(self.assertions), counts)
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """What is asked of the window that is judged."""
+        sides = [side for one in self.assertions for side in (one.comparison.left, one.comparison.right)]
+        return [leaf for side in sides for leaf in leaves_of(side) if leaf.is_live]
+
+
+def healthy(trial: Trial) -> Counts | None:
+    """Counts of a window in which nothing fails: the reference's, or some multiple of them."""
     for scale in _SCALES:
-        counts = _scaled(monitor, scale)
-        if not _failed(monitor, check, asserted, counts, _pasts(monitor, check, counts)):
+        counts = _scaled(trial.monitor, scale)
+        if not trial.failed(counts, trial.pasts(counts)):
             return counts
     return None
 
 
-def incident(monitor: Monitor, check: Check, asserted: Collection[int]) -> Incident | None:
-    """The first of the known ways to break a model that makes a check fail; None where none does.
-
-    Args:
-        monitor: of the check.
-        check: with assertions that are compiled.
-        asserted: which of them; the others do not count.
-    """
-    leaves = _leaves(monitor, check, asserted)
-    window = duration(check.window)
-    share = min((window, *map(duration, agos(monitor.assertions(check))))) / window  # an earlier one is whole
+def incident(trial: Trial) -> Incident | None:
+    """The first of the known ways to break a model that makes something fail; None where none does."""
+    share = min((trial.window, *map(duration, agos(trial.assertions)))) / trial.window  # an earlier one is whole
     for scale in _SCALES:
-        before = _scaled(monitor, scale)
-        pasts = _pasts(monitor, check, before)
-        for move in _moves(before.layout, leaves):
+        before = _scaled(trial.monitor, scale)
+        pasts = trial.pasts(before)
+        for move in _moves(before.layout, trial.leaves):
             after = Counts(before.layout, before.vector.copy())
             move(after.layout, after.table)
             now = Counts(before.layout, (1 - share) * before.vector + share * after.vector)
-            failed = _failed(monitor, check, asserted, now, pasts)
+            failed = trial.failed(now, pasts)
             if failed:
                 return Incident(before, now, failed)
     return None
@@ -73,25 +116,6 @@ def incident(monitor: Monitor, check: Check, asserted: Collection[int]) -> Incid
 def _scaled(monitor: Monitor, scale: float) -> Counts:
     counts = monitor.reference.counts
     return Counts(counts.layout, scale * counts.vector)
-
-
-def _pasts(monitor: Monitor, check: Check, counts: Counts) -> dict[str, Counts]:
-    return dict.fromkeys(agos(monitor.assertions(check)), counts)
-
-
-def _failed(
-    monitor: Monitor, check: Check, asserted: Collection[int], counts: Counts, pasts: dict[str, Counts]
-) -> list[Verdict]:
-    with np.errstate(all="ignore"):  # sums that no rows could have
-        verdicts = monitor.judge(check, counts, past=pasts)
-    return [one for one in verdicts if one.verdict == "fail" and one.at in asserted]
-
-
-def _leaves(monitor: Monitor, check: Check, asserted: Collection[int]) -> list[Leaf]:
-    """What the assertions ask of this window."""
-    comparisons = [one.comparison for at, one in enumerate(monitor.assertions(check)) if at in asserted]
-    found = [leaf for one in comparisons for side in (one.left, one.right) for leaf in leaves_of(side)]
-    return [leaf for leaf in found if leaf.is_live]
 
 
 def _moves(layout: Layout, leaves: list[Leaf]) -> Iterator[Move]:

@@ -74,7 +74,7 @@ class _LiveBinary(BinaryOutcomes):
     @cached_property
     def matrix(self) -> Any:
         """As of numbers."""
-        _ = self.decisions  # raises where there are none
+        self.must_decide()
         truths = ("negative", "positive")
         unflagged, flagged = (
             [self._total("outcome", flagged=flagged, truth=truth) for truth in truths] for flagged in _FLAGGED
@@ -107,7 +107,7 @@ class _LiveBinary(BinaryOutcomes):
     @property
     def drawn_from(self) -> tuple[Any, Any]:
         """As of numbers."""
-        _ = self.decisions
+        self.must_decide()
         if self.sources.reference.model.holdout is None or self.release.from_all:
             raise CannotSay("no flagged cases alone are held out")
         rest, held_out = (

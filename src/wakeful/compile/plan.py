@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from wakeful.checks import Assertion, Check
+from wakeful.compile.burns import Burn
 from wakeful.live.export.openmetrics import Growth
 
 __all__ = [
+    "BURN",
     "ESTIMATE",
+    "GOING_ON",
     "HIGH",
     "LIMIT",
     "LOW",
@@ -17,6 +20,7 @@ __all__ = [
     "REFERENCE",
     "ROWS",
     "VERDICT",
+    "Burning",
     "Plan",
     "Recording",
     "Refusal",
@@ -34,6 +38,10 @@ LIMIT = "wakeful:check:limit"
 NOISE = "wakeful:check:noise"  # how far the estimate strays from the reference without any change
 REFERENCE = "wakeful:check:reference"  # the same, asked of the reference
 VERDICT = "wakeful:check:verdict"  # 0 passes, 1 is unsure, 2 fails
+
+# What an objective is recorded as over a shorter window, with the labels burn (the rate) and window more.
+BURN = {one: one.replace(":check:", ":burn:") for one in (ESTIMATE, LOW, HIGH, ROWS, LIMIT, VERDICT)}
+GOING_ON = "wakeful:burn:going_on"  # 1 while it burns now, -1 once it surely no longer does; else nothing
 
 
 def labels_of(model: str, check: str, assertion: str, at: int) -> dict[str, str]:
@@ -71,6 +79,22 @@ class Refusal(NamedTuple):
     instead: str
 
 
+class Burning(NamedTuple):
+    """The objectives of a check over one shorter window: what one alert is about.
+
+    Attributes:
+        check: whose objectives.
+        window: length of the traffic.
+        burns: what is asked.
+        recordings: what they are recorded as; each may read those before it and those that are shared.
+    """
+
+    check: Check
+    window: str
+    burns: tuple[Burn, ...]
+    recordings: tuple[Recording, ...]
+
+
 class Plan(NamedTuple):
     """What Prometheus is to record of one monitor.
 
@@ -81,6 +105,7 @@ class Plan(NamedTuple):
             those before it and those that are shared. The last of every assertion are those named above.
         refusals: what is left out.
         growths: of what is shared, the increases of counters that rules read again later.
+        burning: what tells sooner that objectives fail.
     """
 
     model: str
@@ -88,3 +113,4 @@ class Plan(NamedTuple):
     checks: Mapping[str, tuple[Recording, ...]]
     refusals: tuple[Refusal, ...]
     growths: tuple[Growth, ...] = ()
+    burning: tuple[Burning, ...] = ()

@@ -13,11 +13,12 @@ import numpy as np
 from prometheus_client.samples import Sample
 
 from wakeful.budget import duration
-from wakeful.checks import Check
-from wakeful.compile.alerts import CHECK_FAILS, owner_of
+from wakeful.checks import Assertion, Check
+from wakeful.compile.alerts import BURNS, CHECK_FAILS, owner_of
 from wakeful.compile.health import WATCHDOG
-from wakeful.compile.incidents import Incident, healthy, incident
-from wakeful.compile.promql import one_of, quoted
+from wakeful.compile.incidents import Incident, Trial, healthy, incident
+from wakeful.compile.plan import Burning, Recording
+from wakeful.compile.promql import one_of
 from wakeful.compile.quoting import selector, valid
 from wakeful.compile.rules import Compiled
 from wakeful.compile.tracing import is_of_all_versions
@@ -28,7 +29,7 @@ from wakeful.live.export.exporter import Exporter
 from wakeful.live.export.series import REFERENCE
 from wakeful.live.shared.meters import COUNTERS, GAUGES
 from wakeful.live.shared.slots import Reading
-from wakeful.monitor import Monitor, agos
+from wakeful.monitor import agos
 from wakeful.verdicts import Verdict
 
 __all__ = ["Tests", "rules_tests"]
@@ -70,11 +71,20 @@ def rules_tests(monitors: Sequence[Compiled], rules: str) -> Tests:
         for window in dict.fromkeys(check.window for check in one.alerting):
             tests += _clean(one, traffic, window)
         for check in one.alerting:
-            found = incident(one.monitor, check, one.asserted(check))
+            found = incident(_trial(one, check))
             if found is None:
                 untried.append((one.name, check.name))
             else:
                 tests.append(_broken(one, check, traffic, found))
+        for burning in one.plan.burning:
+            trial = Trial.of_burns(one.monitor, burning)
+            clean, found = healthy(trial), incident(trial)
+            if clean is not None:
+                tests.append(_burning(one, burning, traffic, clean, clean))
+            if found is None:
+                untried.append((one.name, f"{burning.check.name} over {burning.window}"))
+            else:
+                tests.append(_burning(one, burning, traffic, found.before, found.now))
         tests += _of_health(one)
     return Tests({"rule_files": [rules], "evaluation_interval": f"{_DAY}s", "tests": tests}, untried)
 
@@ -90,10 +100,12 @@ class _Traffic:
             monitor.reference, Path(), version=_VERSION, series=_ANY_SERIES, by_segment=asked(comparisons)
         )
 
-    def series(self, check: Check, counts: Counts) -> dict[str | None, dict[str, float]]:
-        """What a check's rules read of the counts of a window, by column, then by how PromQL writes it."""
-        recorded = [(one[1], one[0]) for one in map(_INCREASE.fullmatch, sorted(self._names(check))) if one is not None]
-        leaves = list(_leaves(self._compiled.monitor, check))
+    def series(
+        self, rules: Iterable[Recording], assertions: Iterable[Assertion], counts: Counts
+    ) -> dict[str | None, dict[str, float]]:
+        """What the rules of assertions read of the counts of a window, by column, then by how PromQL writes it."""
+        recorded = [(one[1], one[0]) for one in map(_INCREASE.fullmatch, sorted(self._names(rules))) if one is not None]
+        leaves = list(_leaves(assertions))
         columns = {name for leaf in leaves for name in leaf.columns or ()} | {None}
         segments = {part.segment for leaf in leaves for part in leaf.parts} | {None}
         found: dict[str | None, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -115,12 +127,16 @@ class _Traffic:
         for metric in self._exporter.metrics([reading]):
             yield from metric.samples
 
-    def _names(self, check: Check) -> set[str]:
-        """Names of the series that a check's rules read, by way of other rules too."""
-        plan = self._compiled.plan
-        shared = {one.record: one.expr for one in plan.shared if not _INCREASE.fullmatch(one.record)}
+    def of_check(self, check: Check, counts: Counts) -> dict[str | None, dict[str, float]]:
+        """The same of a check."""
+        compiled = self._compiled
+        return self.series(compiled.plan.checks[check.name], compiled.monitor.assertions(check), counts)
+
+    def _names(self, rules: Iterable[Recording]) -> set[str]:
+        """Names of the series that rules read, by way of other rules too."""
+        shared = {one.record: one.expr for one in self._compiled.plan.shared if not _INCREASE.fullmatch(one.record)}
         names: set[str] = set()
-        texts = [one.expr for one in plan.checks[check.name]]
+        texts = [one.expr for one in rules]
         while texts:
             new = set(_METRIC.findall(texts.pop())) - names
             names |= new
@@ -134,11 +150,13 @@ def _clean(compiled: Compiled, traffic: _Traffic, window: str) -> Iterator[dict[
     checks = [check for check in compiled.alerting if check.window == window]
     series: dict[str | None, dict[str, float]] = defaultdict(dict)
     for check in checks:
-        counts = healthy(monitor, check, compiled.asserted(check))
-        for column, some in traffic.series(check, counts).items() if counts is not None else ():
+        counts = healthy(_trial(compiled, check))
+        for column, some in traffic.of_check(check, counts).items() if counts is not None else ():
             series[column] |= some
     pasts = [int(duration(ago)) for check in checks for ago in agos(monitor.assertions(check))]
-    firing = f"{selector('ALERTS', **_firing(compiled))[:-1]},check=~{one_of(check.name for check in checks)}}}"
+    firing = (
+        f"{selector('ALERTS', **_firing(compiled, CHECK_FAILS))[:-1]},check=~{one_of(check.name for check in checks)}}}"
+    )
     common = series.pop(None, {})
     for columns in _portions({column: len(some) for column, some in series.items()}):
         fed = common | {one: value for column in columns for one, value in series[column].items()}
@@ -161,21 +179,36 @@ def _portions(sizes: Mapping[str | None, int]) -> list[list[str | None]]:
 def _broken(compiled: Compiled, check: Check, traffic: _Traffic, found: Incident) -> dict[str, Any]:
     """What is fed is of the column that fails alone."""
     failed = {one.judgement.column for one in found.failed}
-    leaves = list(_leaves(compiled.monitor, check))
+    leaves = list(_leaves(compiled.monitor.assertions(check)))
     single = {name for leaf in leaves for name in leaf.columns or () if len(leaf.columns or ()) == 1}
     fed = {None, *failed, *single}
     before, now = (
         {one: value for column, some in series.items() if column in fed for one, value in some.items()}
-        for series in (traffic.series(check, counts) for counts in (found.before, found.now))
+        for series in (traffic.of_check(check, counts) for counts in (found.before, found.now))
     )
     pasts = [int(duration(ago)) for ago in agos(compiled.monitor.assertions(check))]
-    firing = selector("ALERTS", **_firing(compiled), check=check.name)
-    alerts = [{"labels": _labels(compiled, check, one), "value": 1} for one in found.failed]
-    return _case(compiled, f"{check.name} fails", before, now, pasts, firing, alerts)
+    labels = _firing(compiled, CHECK_FAILS) | {"check": check.name}
+    alerts = [{"labels": _labels(compiled, labels, check, one), "value": 1} for one in found.failed]
+    return _case(compiled, f"{check.name} fails", before, now, pasts, selector("ALERTS", **labels), alerts)
 
 
-def _firing(compiled: Compiled) -> dict[str, str]:
-    return {"alertname": CHECK_FAILS, "alertstate": "firing", "model": compiled.name}
+def _burning(compiled: Compiled, burning: Burning, traffic: _Traffic, before: Counts, now: Counts) -> dict[str, Any]:
+    """Counts that the window has and the shorter one, which tells whether it goes on."""
+    check, monitor = burning.check, compiled.monitor
+    labels = _firing(compiled, BURNS) | {"check": check.name, "window": burning.window}
+    alerts = [
+        {"labels": _labels(compiled, labels | {"burn": burn.rate}, check, one), "value": 1}
+        for burn in burning.burns
+        for one in burn.judge(monitor, now)
+        if one.verdict == "fail"
+    ]
+    assertions = [burn.assertion for burn in burning.burns]
+    earlier, later = (
+        {one: value for some in series.values() for one, value in some.items()}
+        for series in (traffic.series(burning.recordings, assertions, counts) for counts in (before, now))
+    )
+    what = f"{check.name} {'burns' if alerts else 'is kept'} over {burning.window}"
+    return _case(compiled, what, earlier, later, [], selector("ALERTS", **labels), alerts)
 
 
 def _case(
@@ -202,8 +235,12 @@ def _case(
     }
 
 
-def _leaves(monitor: Monitor, check: Check) -> Iterator[Leaf]:
-    for one in monitor.assertions(check):
+def _trial(compiled: Compiled, check: Check) -> Trial:
+    return Trial.of_check(compiled.monitor, check, compiled.asserted(check))
+
+
+def _leaves(assertions: Iterable[Assertion]) -> Iterator[Leaf]:
+    for one in assertions:
         for side in (one.comparison.left, one.comparison.right):
             yield from leaves_of(side)
 
@@ -212,12 +249,17 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value == int(value) else repr(value)
 
 
-def _labels(compiled: Compiled, check: Check, verdict: Verdict) -> str:
+def _firing(compiled: Compiled, alert: str) -> dict[str, str]:
+    return {"alertname": alert, "alertstate": "firing", "model": compiled.name}
+
+
+def _labels(compiled: Compiled, common: Mapping[str, str], check: Check, verdict: Verdict) -> str:
+    """An alert that fires, by how PromQL writes it."""
     part = verdict.judgement.part
     of_all = is_of_all_versions(compiled.monitor.assertions(check)[verdict.at])
-    labels = _firing(compiled) | {
+    labels = {
+        **common,
         "version": "" if of_all else _VERSION,
-        "check": check.name,
         "assertion": verdict.assertion.removeprefix("assert "),
         "at": str(verdict.at),
         "column": verdict.judgement.column or "",
@@ -254,7 +296,7 @@ def _of_health(compiled: Compiled) -> Iterator[dict[str, Any]]:
     }
     well |= dict.fromkeys(lost.values(), f"0x{samples}")
     alerts = selector("ALERTS", alertstate="firing", model=compiled.name)
-    found = f"count by (alertname) ({alerts[:-1]},alertname!={quoted(CHECK_FAILS)}}})"
+    found = f"count by (alertname) ({alerts[:-1]},alertname!~{one_of((BURNS, CHECK_FAILS))}}})"
 
     def case(what: str, series: dict[str, str], firing: Iterable[str]) -> dict[str, Any]:
         expected = [{"labels": f'{{alertname="{one}"}}', "value": 1} for one in (WATCHDOG, *firing)]

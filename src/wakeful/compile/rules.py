@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from wakeful.budget import duration
 from wakeful.checks import Check
 from wakeful.compile.about import recordings
-from wakeful.compile.alerts import Links, check_alert, culprits
+from wakeful.compile.alerts import Links, burn_alert, check_alert, culprits
 from wakeful.compile.health import health_alerts
 from wakeful.compile.plan import VERDICT, Plan, Recording
 from wakeful.compile.quoting import valid
@@ -60,11 +60,13 @@ def group(compiled: Compiled, links: Links) -> dict[str, Any]:
     """All rules of one model: recordings first, each after those that it reads, then alerts."""
     monitor, plan = compiled.monitor, compiled.plan
     of_checks = [one for check in monitor.checks for one in plan.checks.get(check.name, ())]
+    of_burns = [one for burning in plan.burning for one in burning.recordings]
     bridged = bridge(monitor.checks)
-    rules = [_recording(one) for one in (*plan.shared, *of_checks, *recordings(monitor))]
+    rules = [_recording(one) for one in (*plan.shared, *of_checks, *of_burns, *recordings(monitor))]
     if compiled.alerting:
         rules.append(culprits(compiled.name, monitor.reference.model.score.name))
     rules += [check_alert(compiled.name, check, links, bridged) for check in compiled.alerting]
+    rules += [burn_alert(compiled.name, burning, links, bridged) for burning in plan.burning]
     rules += health_alerts(monitor, links)
     return {"name": valid(f"wakeful {compiled.name}"), "interval": _written(interval(monitor.checks)), "rules": rules}
 

@@ -172,7 +172,7 @@ def _expected(live: BinaryOutcomes, reference: BinaryOutcomes, formula: Formula,
 
 def _share(live: BinaryOutcomes, reference: BinaryOutcomes, hits: Mask, rest: Mask) -> Evidence:
     """The share of hits among hits and rest."""
-    live.decisions  # noqa: B018  # raises where there are none
+    live.must_decide()
     asked = hits | rest
 
     def share(negative: Floats, positive: Floats) -> _Quality:

@@ -21,8 +21,11 @@ from wakeful.counts import Counts
 from wakeful.live.export.batch import reading
 from wakeful.live.export.cardinality import asked
 from wakeful.live.export.exporter import Exporter, slice_labels
+from wakeful.verdicts import Verdict
 
 Tool = Callable[..., str]
+Told = Iterator[tuple[str, str, str, float]]
+Teller = Callable[[wakeful.Monitor, Counts, Counts | None], Told]
 TOLERANCE = 1e-6
 MOST_SAMPLES = 10_000  # that promtool reads in one query
 
@@ -43,15 +46,18 @@ def compare(
     past: list[Counts] | None = None,
     *,
     summed: bool = False,
+    told: Teller | None = None,
 ) -> None:
     """Hold promtool's evaluation of a plan against the verdicts.
 
     Every window is a version of the model, so that one evaluation judges as many as promtool takes. With ``summed``,
     estimates and verdicts of all columns of an assertion are held against each other as one sum: a series costs
     promtool nearly a millisecond. Windows of an hour ``past``, one for each, are followed by a start of the service.
+    What is expected is ``told`` of each window, else it is ``judged``.
     """
     both = list(zip_longest(some, past or ()))
-    expected = [list(sums(judged(monitor, *one)) if summed else judged(monitor, *one)) for one in both]
+    told = told or judged
+    expected = [list(sums(told(monitor, *one)) if summed else told(monitor, *one)) for one in both]
     read = " ".join(one.expr for one in plan.shared)
     inputs = [list(exported(monitor, str(version), *one, read)) for version, one in enumerate(both)]
     most = max(max(Counter(name.partition("{")[0] for name, _ in one).values()) for one in inputs)
@@ -62,7 +68,8 @@ def compare(
         series = [one for version in chunk for one in inputs[version]]
         wanted: Counter[tuple[str, str]] = Counter()
         of_each = [(f',version="{version}"', one) for version in chunk for one in expected[version]]
-        of_all = [("", one) for one in judged(monitor, *whole([both[version] for version in chunk]), of_all=True)]
+        together_told = judged(monitor, *whole([both[one] for one in chunk]), of_all=True) if told is judged else ()
+        of_all = [("", one) for one in together_told]
         for version, (check, record, labels, value) in of_each + of_all:
             wanted[check, record] += 1
             name = f"{expectation(record)}{{check={quoted(check)}{version}{labels}}}"
@@ -71,7 +78,7 @@ def compare(
     evaluate(promtool, folder, plan, tests, "2h" if past else "1h", by="check, version, at" if summed else "")
 
 
-def sums(some: Iterator[tuple[str, str, str, float]]) -> Iterator[tuple[str, str, str, float]]:
+def sums(some: Told) -> Told:
     """The same, all columns of an assertion together."""
     found: Counter[tuple[str, str, str]] = Counter()
     for check, record, labels, value in some:
@@ -91,26 +98,27 @@ def whole(some: list[tuple[Counts, Counts | None]]) -> tuple[Counts, Counts | No
     return reduce(add, windows), None if None in pasts else reduce(add, pasts)
 
 
-def judged(
-    monitor: wakeful.Monitor, counts: Counts, past: Counts | None, *, of_all: bool = False
-) -> Iterator[tuple[str, str, str, float]]:
+def judged(monitor: wakeful.Monitor, counts: Counts, past: Counts | None, *, of_all: bool = False) -> Told:
     """Check, record, labels and value of everything that is to be recorded of a window; what has no rows is not.
 
     Either of what is about all versions together, or of all else.
     """
-    layout = monitor.reference.layout
     for check in monitor.checks:
         assertions = monitor.assertions(check)
         for one in monitor.judge(check, counts, past={} if past is None else {"1h": past}):
-            judgement = one.judgement
-            if is_of_all_versions(assertions[one.at]) is not of_all:
-                continue
-            value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
-            labels = {"at": str(one.at), "column": judgement.column, "value": value}
-            text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
-            for record, number in numbers(judgement).items():
-                if math.isfinite(number):
-                    yield check.name, record, text, number
+            if is_of_all_versions(assertions[one.at]) is of_all:
+                yield from numbers_of(monitor, one)
+
+
+def numbers_of(monitor: wakeful.Monitor, one: Verdict) -> Told:
+    """The same of one verdict."""
+    layout, judgement = monitor.reference.layout, one.judgement
+    value = slice_labels(layout)[layout.find_slice(*judgement.part)].get("value")
+    labels = {"at": str(one.at), "column": judgement.column, "value": value}
+    text = "".join(f",{label}={quoted(word)}" for label, word in labels.items() if word is not None)
+    for record, number in numbers(judgement).items():
+        if math.isfinite(number):
+            yield one.check, record, text, number
 
 
 def exported(
