@@ -31,9 +31,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wakeful
+from wakeful.compile.alerts import BURNS, Links
 from wakeful.compile.grafana import dashboards
 from wakeful.compile.grafana.quoting import choice, quoted, shown
 from wakeful.compile.grafana.sdk import JSONEncoder, dashboard
+from wakeful.compile.plan import BURN, VERDICT
+from wakeful.compile.rules import Compiled, group
 from wakeful.compile.tracing import plan_of
 from wakeful.errors import DataError
 from wakeful.live.export.series import bin_labels
@@ -443,6 +446,25 @@ def test_a_monitor_without_checks_has_a_board(loans: Any, plans: Any, server: An
     (told,) = [one for one in board["panels"] if one["type"] == "text"]
     assert "assert live.features.d1() <= 0.2" in told["options"]["content"]
     assert not any(one["title"] == "Fears" for one in board["panels"])
+
+
+def test_objectives_that_burn_are_marked(loans: Any, server: Any):
+    monitor = wakeful.Monitor(loans.monitor.reference)
+
+    @monitor.check(window="24h", page="credit-risk")
+    def rejections_are_right(live: Any) -> None:
+        assert live.precision() >= 0.9
+
+    planned = plan_of(monitor)
+    board = json.loads(dashboards([(monitor, planned)])["loans.json"])
+    (mark,) = [one for one in board["annotations"]["list"] if one["name"] == "Objectives"]
+    assert server.now(interpolated(mark["target"]["expr"], chosen(board))) == []  # which nobody has recorded here
+
+    rules = group(Compiled(monitor, planned), Links())["rules"]
+    [alert, *_] = [one for one in rules if one.get("alert") == BURNS]
+    [recorded, *_] = [one for one in rules if one.get("record") == BURN[VERDICT]]
+    known = {*alert["labels"], *recorded["labels"]}
+    assert set(re.findall(r"\{\{(\w+)\}\}", mark["titleFormat"] + mark["textFormat"])) <= known
 
 
 def test_two_monitors_of_one_name_are_refused(houses: Any, plans: Any):

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from wakeful.compile.about import CHECK, WORST, board_of
+from wakeful.compile.alerts import BURNS
 from wakeful.compile.grafana.assertions import asked, tile_of
 from wakeful.compile.grafana.fears import fears
 from wakeful.compile.grafana.fleet import rows_of_fleet
@@ -22,6 +23,7 @@ from wakeful.compile.grafana.service import arrival, service
 from wakeful.compile.grafana.shapes import answers, one_input
 from wakeful.compile.grafana.variables import of_fleet, of_model
 from wakeful.compile.plan import Plan
+from wakeful.compile.recorded import ALERTS
 from wakeful.errors import DataError
 from wakeful.monitor import Monitor
 
@@ -88,7 +90,7 @@ def _board(monitor: Monitor, planned: Plan) -> dashboard.Dashboard:
     told = "From what hurts to what explains it: service, fears, outcomes, answers, inputs."
     found = _made(board_of(name), f"wakeful: {shown(name)}", told, _rows(monitor, planned), of_model(monitor.reference))
     found.links = [_to_fleet(), _boards()]
-    found.annotations = dashboard.AnnotationContainer(list(_marks(name)))
+    found.annotations = dashboard.AnnotationContainer(list(_marks(name, planned)))
     return found
 
 
@@ -142,8 +144,8 @@ def _to_fleet() -> dashboard.DashboardLink:
     )  # fmt: skip
 
 
-def _marks(model: str) -> Iterator[dashboard.AnnotationQuery]:
-    """A version or a reference that was not there before, and pages."""
+def _marks(model: str, planned: Plan) -> Iterator[dashboard.AnnotationQuery]:
+    """A version or a reference that was not there before, pages, and objectives that burn."""
     info = select("wakeful_reference_info", model=model)
     before = f"last_over_time({info}[6h] offset 5m)"
     yield _mark(
@@ -156,6 +158,12 @@ def _marks(model: str) -> Iterator[dashboard.AnnotationQuery]:
     pages = f"max by (model, check, fear) ({known(select(CHECK, model=model, severity='page'))})"
     failing = f"max by (model, check) ({known(select(WORST, model=model))}) == 2"
     yield _mark("Pages", f"({failing}) * on (model, check) group_left (fear) {pages}", RED, "{{fear}}", "{{check}}")
+    if planned.burning:
+        burning = select(ALERTS, model=model, alertname=BURNS, alertstate="firing")
+        yield _mark("Objectives", f"max by (check, window, burn) ({burning})", RED, _BURNS, "{{check}}")
+
+
+_BURNS = "Over {{window}}, wrong more than {{burn}} times as often as allowed"
 
 
 def _mark(name: str, expr: str, color: str, title: str, text: str) -> dashboard.AnnotationQuery:
