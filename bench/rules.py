@@ -10,6 +10,7 @@ and of the drift of every column.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import shutil
@@ -21,7 +22,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -125,8 +126,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=180, help="how long Prometheus runs")
     parser.add_argument("--window", default="6h", help="of the check of precision; from 24h on it has burn rates")
     options = parser.parse_args()
-    program = shutil.which("prometheus")
-    if program is None:
+    if shutil.which("prometheus") is None:
         sys.exit("prometheus is not installed. Run: sudo apt-get install prometheus")
     with tempfile.TemporaryDirectory(prefix="wakeful-bench-") as name:
         folder = Path(name)
@@ -140,7 +140,7 @@ def main() -> None:
         (folder / "rules.yml").write_text(rules)
         size = f"{len(rules) / 1e6:.2f} MB of rules"
         print(f"compiled {len(monitors)} models of {options.columns} columns in {took:.1f} s: {size}")
-        measure(program, folder, service, options.seconds)
+        measure(folder, service, options.seconds)
 
 
 def _monitors(folder: Path, data: pd.DataFrame, number: int, window: str) -> Iterator[wakeful.Monitor]:
@@ -154,30 +154,34 @@ def _monitors(folder: Path, data: pd.DataFrame, number: int, window: str) -> Ite
         yield load_monitor(place / "monitor.py")
 
 
-def measure(program: str, folder: Path, service: Service, seconds: int) -> None:
+def measure(folder: Path, service: Service, seconds: int) -> None:
     """Run Prometheus, and print what it says of itself."""
+
+    def config(port: int) -> dict[str, object]:
+        jobs = {"models": service.server.server_port, "prometheus": port}
+        scraped = [
+            {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{at}"]}]} for name, at in jobs.items()
+        ]
+        every = {"scrape_interval": "15s", "evaluation_interval": "1m"}
+        return {"global": every, "rule_files": ["rules.yml"], "scrape_configs": scraped}
+
+    with serving(folder, config) as port:
+        time.sleep(seconds)
+        report(port, seconds)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, config: Callable[[int], dict[str, object]]) -> Iterator[int]:
+    """A Prometheus on what lies in ``data``; its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    target = f"127.0.0.1:{service.server.server_port}"
-    (folder / "prometheus.yml").write_text(
-        json.dumps(
-            {
-                "global": {"scrape_interval": "15s", "evaluation_interval": "1m"},
-                "rule_files": ["rules.yml"],
-                "scrape_configs": [
-                    {"job_name": "models", "static_configs": [{"targets": [target]}]},
-                    {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
-                ],
-            }
-        )
-    )
-    command = [program, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [f"--web.listen-address=127.0.0.1:{port}"]
+        port: int = probe.getsockname()[1]
+    (folder / "prometheus.yml").write_text(json.dumps(config(port)))
+    command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=100y"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         try:
-            time.sleep(seconds)
-            report(port, seconds)
+            yield port
         finally:
             running.terminate()
 
