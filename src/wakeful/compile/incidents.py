@@ -223,10 +223,15 @@ def _of_binary(layout: Layout) -> Iterator[Move]:
         rows = table[..., :2, :].sum(axis=3, keepdims=True)
         table[..., :2, :] = rows / 2
 
+    def wrong(table: Floats) -> None:
+        for flagged, truth in ((1, 0), (0, 1)):
+            _gather(table[:, flagged], 2, truth, slice(0, 2))
+
     yield _each(turned)
     yield _known_as(0, 2)
     yield _known_as(1, 2)
     yield _each(random_scores)
+    yield _each(wrong)
     top = layout.bins[layout.model.score.name].size - 2
     yield flagged(1, top)
     yield flagged(0, 1)
