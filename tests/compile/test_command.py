@@ -82,6 +82,24 @@ def test_services_links_and_receivers_are_said(tmp_path: Path):
     assert "PrometheusRule" in written["kubernetes.yml"]
 
 
+def test_rules_that_the_operator_would_skip_are_an_exit_code(tmp_path: Path):
+    data = {"score": [at / 200 for at in range(200)], "label": [at // 100 for at in range(200)]}
+    wakeful.learn(data, score="score", label="label", threshold=0.5, name="cards").save(tmp_path / "cards.json")
+    path = tmp_path / "monitor_cards.py"
+    asserts = "".join(
+        f'@cards.check(window="{window}", page="on-call")\ndef {name}_of_{window}(live):\n'
+        f"    assert live.{name}() >= 0.5\n"
+        for window in ("7d", "30d")
+        for name in ("recall", "f1")
+    )
+    path.write_text(f'import wakeful\ncards = wakeful.Monitor("cards.json")\n{asserts}', encoding="utf-8")
+    done = run(path, "--out", tmp_path / "deploy", "--kubernetes")
+    assert done.exit_code == 1, done.output
+    assert "the Prometheus operator skips the rules of cards: " in done.output
+    assert (tmp_path / "deploy" / "kubernetes.yml").is_file()
+    assert run(path, "--out", tmp_path / "deploy").exit_code == 0  # Prometheus itself has no such limit
+
+
 def test_services_of_this_machine_are_reached_from_containers(tmp_path: Path):
     targets = ["localhost:9000", "127.0.0.1:9001", "[::1]:9002", "[2001:db8::1]:1", "loans.example:8000"]
     done = run(monitor(tmp_path, "loans"), "--out", tmp_path / "deploy", *(f"--target={one}" for one in targets))
@@ -116,6 +134,13 @@ def test_what_somebody_else_wrote_is_not_replaced(tmp_path: Path, name: str):
     assert f"{name} is there, and is none of wakeful compile" in done.output
     assert (tmp_path / name).read_text(encoding="utf-8") == '{"services": {}}'
     assert (tmp_path / "rules.yml").read_bytes() == written + b"\n"  # nothing else is written either
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path):
+    (tmp_path / "deploy").touch()
+    done = run(monitor(tmp_path, "loans"), "--out", tmp_path / "deploy")
+    assert done.exit_code == 2
+    assert "rules.yml cannot be written: File exists. Name a folder" in done.output
 
 
 def test_a_monitor_without_checks_is_named(tmp_path: Path):

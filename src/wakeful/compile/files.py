@@ -11,7 +11,7 @@ from wakeful.compile import stack
 from wakeful.compile.alertmanager import alertmanager
 from wakeful.compile.alerts import Links
 from wakeful.compile.grafana import dashboards
-from wakeful.compile.kubernetes import objects
+from wakeful.compile.kubernetes import MOST_BYTES, objects, too_large
 from wakeful.compile.plan import Refusal
 from wakeful.compile.promtool import rules_tests
 from wakeful.compile.quoting import valid
@@ -58,19 +58,25 @@ class Output(NamedTuple):
         files: text by path.
         refusals: what PromQL cannot express, in the order of the checks.
         untried: models and checks whose alert has no test that sets it off.
+        too_large: bytes of the rules that the Prometheus operator would skip, by model; where its objects are wanted.
     """
 
     files: dict[str, str]
     refusals: list[Refusal]
     untried: list[tuple[str, str]]
+    too_large: dict[str, int]
 
     @property
     def lacks(self) -> bool:
-        """Whether a part of a check that pages or files a ticket is left out."""
-        return any(one.check.severity != "explain" for one in self.refusals)
+        """Whether a part of a check that pages or files a ticket is left out, or would not get where it is read."""
+        return bool(self.too_large) or any(one.check.severity != "explain" for one in self.refusals)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write every file, and return their paths; DataError where one would replace what somebody else wrote."""
+        """Write every file, and return their paths.
+
+        Raises:
+            DataError: one would replace what somebody else wrote, or the folder cannot be written to.
+        """
         paths = [folder / name for name in self.files]
         for path in paths:
             if path.is_file() and not _OWN.match(path.read_text(encoding="utf-8", errors="replace")):
@@ -78,8 +84,13 @@ class Output(NamedTuple):
                     f"{path} is there, and is none of wakeful compile. Remove it, or write to another folder."
                 )
         for path, text in zip(paths, self.files.values(), strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+            except OSError as error:
+                raise DataError(
+                    f"{path} cannot be written: {error.strerror}. Name a folder that is there, or can be made."
+                ) from error
         return paths
 
     def lines(self) -> Iterator[str]:
@@ -93,6 +104,10 @@ class Output(NamedTuple):
                 yield f"  nearest: {instead}"
         for model, name in self.untried:
             yield f"{model}: {name}: no counts were found that make it fail, so no test sets its alert off"
+        for model, size in self.too_large.items():
+            yield f"kubernetes.yml: the Prometheus operator skips the rules of {model}: {size // 1024:,} KiB"
+            yield f"  it takes {MOST_BYTES // 1024:,} KiB of a PrometheusRule, and tells of more in its log only"
+            yield "  nearest: fewer checks on recall, accuracy or f1; or rules.yml in a Prometheus without the operator"
 
 
 def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -> Output:
@@ -134,4 +149,4 @@ def compile_monitors(monitors: Sequence[Monitor], options: Options = _DEFAULT) -
     if options.kubernetes:
         files["kubernetes.yml"] = as_yaml(*objects(groups, scraped), about=_MADE)
     refusals = [refusal for one in compiled for refusal in one.plan.refusals]
-    return Output(files, refusals, tests.untried)
+    return Output(files, refusals, tests.untried, too_large(groups) if options.kubernetes else {})

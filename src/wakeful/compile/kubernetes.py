@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wakeful.compile.quoting import slug, valid
+from wakeful.compile.yaml_files import as_yaml
 
-__all__ = ["objects"]
+__all__ = ["MOST_BYTES", "objects", "too_large"]
+
+# What the operator makes of a PrometheusRule may be half as large as a ConfigMap; a larger one it skips, and says so in
+# its log only (prometheus-operator, pkg/operator/rules.go, ValidateRule). It writes YAML much as it is written here.
+MOST_BYTES = 512 * 1024
 
 _API = "monitoring.coreos.com/v1"
 _SCRAPED = {"wakeful.monitored": "true"}  # label of the services that export counts
@@ -35,3 +40,9 @@ def objects(groups: Mapping[str, dict[str, Any]], scrape: str) -> Iterator[dict[
             "endpoints": [{"port": "http", "path": "/metrics", "interval": scrape}],
         },
     }
+
+
+def too_large(groups: Mapping[str, dict[str, Any]]) -> dict[str, int]:
+    """The bytes of the rules that the operator skips, by the name of their model."""
+    sizes = {model: len(as_yaml({"groups": [group]}).encode()) for model, group in groups.items()}
+    return {model: size for model, size in sizes.items() if size > MOST_BYTES}
