@@ -305,7 +305,7 @@ def test_a_file_that_is_there_already_is_replaced_only_by_a_whole_one(folder: Pa
             ["history.parquet", "--time", "at", "--since", "2025-01-01"],
             "no row lies in a whole step between --since",
         ),
-        (["history.parquet", "--time", "at", "--series", "100"], "its budget is 100"),
+        (["history.parquet", "--time", "at", "--series", "100"], " of a command."),
         (["history.parquet", "--time", "at", "--out", "missing/a.om"], "cannot write missing/a.om: No such file"),
         (["history.parquet", "--time", "at", "--out", "."], "is a folder. Name a file"),
     ],

@@ -89,7 +89,7 @@ def test_a_run_is_pushed_and_the_next_takes_its_place(job: Path, pushgateway: An
         ([], "either --textfile"),
         (["--textfile", "a.prom", "--pushgateway", "http://127.0.0.1:1"], "either --textfile"),
         (["--textfile", "a.txt"], "Name it a.prom"),
-        (["--textfile", "missing/a.prom"], "missing"),
+        (["--textfile", "missing/a.prom"], "cannot write missing/a.prom: No such file or directory. Name a file"),
         (["--pushgateway", "http://127.0.0.1:1"], "nothing at http://127.0.0.1:1 takes the metrics"),
         (["--textfile", "a.prom", "--series", "100"], "its budget is 100"),
     ],

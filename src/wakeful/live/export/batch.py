@@ -84,10 +84,17 @@ def tell(
 
 
 def write(metrics: list[Metric], path: Path) -> None:
-    """Write a file for node-exporter's textfile collector, at once; its name ends in ``.prom``."""
+    """Write a file for node-exporter's textfile collector, at once.
+
+    Raises:
+        DataError: its name does not end in ``.prom``, or it cannot be written.
+    """
     if path.suffix != ".prom":
         raise DataError(f"{path}: node-exporter reads files ending in .prom only. Name it {path.with_suffix('.prom')}")
-    write_to_textfile(str(path), _registry(metrics))
+    try:
+        write_to_textfile(str(path), _registry(metrics))
+    except OSError as error:  # it names a file beside it that is written first
+        raise DataError(f"cannot write {path}: {error.strerror}. Name a file in a folder that is there.") from error
 
 
 def push(metrics: list[Metric], url: str, model: str, job: str) -> None:

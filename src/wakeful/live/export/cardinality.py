@@ -102,7 +102,7 @@ def must_fit(reference: Reference, by_segment: BySegment | None, budget: int) ->
     ]
     names = sorted({one.name for one in found}, key=lambda name: -_cost(found, name=name))
     told += [f"{_called(name)}: {_cost(found, name=name):,} over all segments" for name in names[:3]]
-    advice = [f"raise the budget: series={total:_}"]
+    advice = [f"raise the budget: series={total:_} in Python, --series {total} of a command"]
     if segments:
         advice.insert(0, f"learn the reference again without --segment {segments[0]}, or with fewer values in it")
     if segments and by_segment is None:
