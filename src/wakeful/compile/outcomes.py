@@ -47,7 +47,7 @@ class _Hidden:
     """Stands for the table of outcomes, of which only sums have symbols."""
 
     def __getitem__(self, place: Any) -> NoReturn:
-        raise CannotSay("it looks at outcomes score by score", "precision, recall, or observe their means")
+        raise CannotSay("it looks at outcomes score by score", "precision, recall, or accuracy")
 
     __getattr__ = __getitem__
 
