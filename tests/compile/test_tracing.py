@@ -40,6 +40,8 @@ def test_what_promql_cannot_say_is_refused_by_name_with_what_comes_nearest(refer
         assert live.roc_auc() >= 0.7
         assert middle(live["age"]) <= 0.5
         assert live.precision() >= 0.5
+        assert live.recall() >= 0.5
+        assert live.accuracy() >= 0.5
 
     plan = plan_of(monitor)
     refused = {one.assertion.source.removeprefix("assert "): (one.reason, one.instead) for one in plan.refusals}
@@ -53,10 +55,12 @@ def test_what_promql_cannot_say_is_refused_by_name_with_what_comes_nearest(refer
         "spike: it needs fingerprints of values, which stay inside the service",
         "linf, or share of the value you fear",
     )
+    assert refused["live.roc_auc() >= 0.7"][1] == "precision, recall, or accuracy"  # none of which is refused
     assert "adds bins up" in refused["live['age'].quantile(0.5) <= 50"][0]
     assert all(one.check.name == "mixed" for one in plan.refusals)
     said = {one.labels["assertion"] for one in plan.checks["mixed"] if "assertion" in one.labels}
-    assert said == {"live.score.d1() <= 0.1", "live.precision() >= 0.5"}
+    quality = {"live.precision() >= 0.5", "live.recall() >= 0.5", "live.accuracy() >= 0.5"}
+    assert said == {"live.score.d1() <= 0.1"} | quality
 
 
 def test_the_same_monitor_gives_the_same_plan(reference: wakeful.Reference) -> None:
