@@ -106,7 +106,7 @@ class Output(NamedTuple):
             yield f"{model}: {name}: no counts were found that make it fail, so no test sets its alert off"
         for model, size in self.too_large.items():
             yield f"kubernetes.yml: the Prometheus operator skips the rules of {model}: {size // 1024:,} KiB"
-            yield f"  it takes {MOST_BYTES // 1024:,} KiB of a PrometheusRule, and tells of more in its log only"
+            yield f"  it takes {MOST_BYTES // 1024:,} KiB of a PrometheusRule; its log and events tell of more"
             yield "  nearest: fewer checks on recall, accuracy or f1; or rules.yml in a Prometheus without the operator"
 
 

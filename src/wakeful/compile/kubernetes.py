@@ -12,7 +12,8 @@ from wakeful.compile.yaml_files import as_yaml
 __all__ = ["MOST_BYTES", "objects", "too_large"]
 
 # What the operator makes of a PrometheusRule may be half as large as a ConfigMap; a larger one it skips, and says so in
-# its log only (prometheus-operator, pkg/operator/rules.go, ValidateRule). It writes YAML much as it is written here.
+# its log and in an event (prometheus-operator, pkg/operator/rules.go, ValidateRule). It writes YAML much as it is
+# written here.
 MOST_BYTES = 512 * 1024
 
 _API = "monitoring.coreos.com/v1"
