@@ -287,7 +287,7 @@ def test_too_many_series_are_refused_with_what_costs_most_and_what_to_do(tmp_pat
     assert f"segment 'platform': {values} values × up to {each:,} series = {cost:,}" in told
     assert "its budget is 10,000" in told
     assert "without --segment platform" in told
-    needed = int(told.split("series=")[1].split(".")[0])
+    needed = int(told.split("--series ")[1].split(" ")[0])
     Exporter(reference, tmp_path, series=needed)
     with pytest.raises(DataError, match=f"would have {needed:,} series"):
         Exporter(reference, tmp_path, series=needed - 1)
