@@ -43,7 +43,7 @@ def number(value: float) -> str:
     return f"({text})" if value < 0 else text
 
 
-_SHORT = 200  # characters: what is no longer is written again, instead of being recorded
+_SHORT = 100  # characters: what is no longer is written again, instead of being recorded
 _SHORT_BY_BIN = 1_000  # the same of what has a series for every bin
 
 
@@ -56,8 +56,7 @@ class Writer:
     """
 
     def __init__(self, model: str, roots: Iterable[Symbol]) -> None:
-        self._selector = f"{{model={quoted(model)}}}"
-        self._labels = {"model": model}
+        self._model = model
         self._uses: Counter[Symbol] = Counter()
         self._texts: dict[Symbol, str] = {}
         self.parts: dict[str, Recording] = {}  # by what they are read as, each after those that it reads
@@ -81,10 +80,10 @@ class Writer:
             by_bin = "bin" in node.labels
             is_costly = node.operation in _COSTLY and not by_bin
             if self._uses[node] > 1 and (is_costly or len(text) > (_SHORT_BY_BIN if by_bin else _SHORT)):
-                name = f"wakeful:part:{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-                read = name + self._selector
-                self.parts[read] = Recording(name, text, self._labels)
-                text = read
+                own = hashlib.sha256(f"{quoted(self._model)} {text}".encode()).hexdigest()  # no other model's
+                name = f"wakeful:part:{own[:10]}"
+                self.parts[name] = Recording(name, text, {} if "model" in node.labels else {"model": self._model})
+                text = name
             self._texts[node] = text
         return self._texts[node]
 
