@@ -33,6 +33,7 @@ __all__ = [
     "leaves_of",
     "on_reference",
     "pasts_of",
+    "with_leaves",
 ]
 
 
@@ -146,6 +147,15 @@ def leaves_of(node: Node) -> Iterator[Leaf]:
             yield from leaves_of(one)
 
 
+def with_leaves(node: Node, change: Callable[[Leaf], Leaf]) -> Node:
+    """The same tree with other leaves."""
+    if isinstance(node, Leaf):
+        return change(node)
+    if isinstance(node, Op):
+        return node._replace(operands=tuple(with_leaves(one, change) for one in node.operands))
+    return node
+
+
 def atoms_of(node: Node) -> Iterator[Leaf | Op]:
     """The parts of a tree that it is monotone in: leaves, and every abs(…) as a whole."""
     if isinstance(node, Leaf) or (isinstance(node, Op) and node.symbol == "abs"):
@@ -166,12 +176,12 @@ def divisors_of(node: Node) -> Iterator[Leaf | Op]:
 
 def at_element(node: Node, key: Key) -> Node:
     """The tree of one element: every leaf asked of its own column and slice alone."""
-    if isinstance(node, Leaf):
-        column, part = node.at(key)
-        return node._replace(columns=None if column is None else (column,), parts=(part,))
-    if isinstance(node, Op):
-        return node._replace(operands=tuple(at_element(one, key) for one in node.operands))
-    return node
+
+    def at(leaf: Leaf) -> Leaf:
+        column, part = leaf.at(key)
+        return leaf._replace(columns=None if column is None else (column,), parts=(part,))
+
+    return with_leaves(node, at)
 
 
 def sources_of(node: Node) -> set[tuple[bool, str]]:
@@ -187,11 +197,7 @@ def pasts_of(*nodes: Node) -> frozenset[str]:
 
 def on_reference(node: Node) -> Node:
     """The same tree, asked of the reference throughout."""
-    if isinstance(node, Leaf):
-        return node._replace(of_reference=True, ago="", against="")
-    if isinstance(node, Op):
-        return node._replace(operands=tuple(on_reference(one) for one in node.operands))
-    return node
+    return with_leaves(node, lambda leaf: leaf._replace(of_reference=True, ago="", against=""))
 
 
 def keys_of(*nodes: Node) -> list[Key]:
@@ -343,6 +349,12 @@ class Comparison:
         live, other = self.live
         keys = keys_of(self.left, self.right)
         return tuple(Element.at(key, live, other) for key in keys)
+
+    @property
+    def leaves(self) -> Iterator[Leaf]:
+        """Every leaf of both trees, from left to right."""
+        yield from leaves_of(self.left)
+        yield from leaves_of(self.right)
 
     @property
     def direction(self) -> str:

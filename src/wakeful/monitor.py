@@ -18,7 +18,7 @@ from wakeful.counts import Counts
 from wakeful.derived import Derived
 from wakeful.errors import CheckError, DataError, SignalError, UnknownName
 from wakeful.explain import Cause, explain
-from wakeful.expression import Bound, Comparison, leaves_of, pasts_of
+from wakeful.expression import Bound, Comparison, pasts_of
 from wakeful.live.holdout import Decision, Holdout
 from wakeful.question import Live
 from wakeful.reference import Reference
@@ -368,8 +368,7 @@ class Monitor:
 
     def asks_outcomes(self, check: Check, at: int) -> bool:
         """Whether an assertion of a check, by its place, asks of outcomes, or of how they were joined."""
-        comparison = self.assertions(check)[at].comparison
-        leaves = (*leaves_of(comparison.left), *leaves_of(comparison.right))
+        leaves = self.assertions(check)[at].comparison.leaves
         return any(needs_outcomes(leaf.signal) or leaf.signal.of == "labels" for leaf in leaves)
 
     @property

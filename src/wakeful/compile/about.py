@@ -12,7 +12,7 @@ from wakeful.compile.plan import VERDICT, Recording
 from wakeful.compile.promql import quoted
 from wakeful.monitor import Monitor
 
-__all__ = ["CHECK", "MODEL", "STEP", "WORST", "board_of", "fear_of", "recordings"]
+__all__ = ["CHECK", "MODEL", "STEP", "WORST", "board_of", "fear_of", "owner_of", "recordings", "told_by"]
 
 MODEL = "wakeful:model:info"  # 1, with the labels model, task and board: the uid of the model's dashboard
 CHECK = "wakeful:check:info"  # 1, with the labels model, check, severity, owner, window and fear
@@ -35,12 +35,21 @@ def _of_check(model: str, check: Check) -> Recording:
     labels = {
         "model": model,
         "check": check.name,
-        "severity": check.severity,
-        "owner": check.page or check.ticket or "",
+        **told_by(check),
         "window": check.window,
         "fear": fear_of(check),
     }
     return Recording(CHECK, _ALWAYS, {name: value for name, value in labels.items() if value})
+
+
+def owner_of(check: Check) -> str:
+    """Whom it wakes, or whose ticket it becomes."""
+    return check.page or check.ticket or ""
+
+
+def told_by(check: Check) -> dict[str, str]:
+    """What an alert of a check says beside what it is about; an empty label is none."""
+    return {"severity": check.severity, "owner": owner_of(check)}
 
 
 def fear_of(check: Check) -> str:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from wakeful.compile.alerts import BURNS, CHECK_FAILS, ELEMENT, filled, owner_of
+from wakeful.compile.about import owner_of
+from wakeful.compile.alerts import BURNS, CHECK_FAILS, ELEMENT, filled
 from wakeful.compile.health import BLIND, WATCHDOG, losses_owner
 from wakeful.compile.quoting import matcher, valid
 from wakeful.compile.rules import Compiled

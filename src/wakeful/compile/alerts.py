@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from wakeful.checks import Check
-from wakeful.compile.about import board_of, fear_of
+from wakeful.compile.about import board_of, fear_of, owner_of, told_by
 from wakeful.compile.plan import BURN, ESTIMATE, GOING_ON, HIGH, LIMIT, LOW, REFERENCE, ROWS, VERDICT, Burning
 from wakeful.compile.promql import quoted
 from wakeful.compile.quoting import in_template, selector, valid
@@ -23,8 +23,6 @@ __all__ = [
     "burn_alert",
     "check_alert",
     "culprits",
-    "owner_of",
-    "told_by",
 ]
 
 CHECK_FAILS = "WakefulCheckFails"
@@ -65,16 +63,6 @@ def filled(link: str, **names: str) -> str:
         known = ", ".join(f"{{{name}}}" for name in names)
         raise DataError(f"{link!r} is no link that can be filled in. In braces it may hold {known}.")
     return link.format(**{name: quote(valid(value), safe="") for name, value in names.items()})
-
-
-def owner_of(check: Check) -> str:
-    """Whom it wakes, or whose ticket it becomes."""
-    return check.page or check.ticket or ""
-
-
-def told_by(check: Check) -> dict[str, str]:
-    """What an alert of a check says beside what it is about; an empty label is none."""
-    return {"severity": check.severity, "owner": owner_of(check)}
 
 
 def check_alert(model: str, check: Check, links: Links, bridged: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from wakeful.budget import duration
 from wakeful.checks import Assertion, Check
 from wakeful.counts import Counts, Slice
-from wakeful.expression import Comparison, Leaf, Node, Number, Op, calculate, leaves_of
+from wakeful.expression import Comparison, Leaf, Node, Number, Op, calculate, leaves_of, with_leaves
 from wakeful.monitor import Monitor
 from wakeful.signals import Signal, classification, multiclass
 from wakeful.verdicts import Verdict, Window
@@ -135,11 +135,11 @@ def _folded(limit: Node) -> Node:
 
 def _only(node: Node, parts: Collection[Slice]) -> Node:
     """A tree asked of some segments only, where it is asked of several."""
-    if isinstance(node, Leaf) and len(node.parts) > 1:
-        return node._replace(parts=tuple(part for part in node.parts if part in parts))
-    if isinstance(node, Op):
-        return node._replace(operands=tuple(_only(one, parts) for one in node.operands))
-    return node
+
+    def some(leaf: Leaf) -> Leaf:
+        return leaf._replace(parts=tuple(part for part in leaf.parts if part in parts)) if len(leaf.parts) > 1 else leaf
+
+    return with_leaves(node, some)
 
 
 def _nearest(seconds: float) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from wakeful.checks import Check
-from wakeful.compile.alerts import Links, owner_of
+from wakeful.compile.about import owner_of
+from wakeful.compile.alerts import Links
 from wakeful.compile.promql import quoted
 from wakeful.compile.quoting import in_template, selector
 from wakeful.monitor import Monitor

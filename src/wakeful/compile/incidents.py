@@ -12,7 +12,7 @@ from wakeful.budget import duration
 from wakeful.checks import Assertion, Check
 from wakeful.compile.plan import Burning
 from wakeful.counts import SUM_UNIT, Counts, Layout
-from wakeful.expression import Leaf, leaves_of
+from wakeful.expression import Leaf
 from wakeful.monitor import Monitor, agos
 from wakeful.verdicts import Verdict
 
@@ -84,8 +84,7 @@ class Trial(NamedTuple):
     @property
     def leaves(self) -> list[Leaf]:
         """What is asked of the window that is judged."""
-        sides = [side for one in self.assertions for side in (one.comparison.left, one.comparison.right)]
-        return [leaf for side in sides for leaf in leaves_of(side) if leaf.is_live]
+        return [leaf for one in self.assertions for leaf in one.comparison.leaves if leaf.is_live]
 
 
 def healthy(trial: Trial) -> Counts | None:

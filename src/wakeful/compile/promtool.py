@@ -14,16 +14,16 @@ from prometheus_client.samples import Sample
 
 from wakeful.budget import duration
 from wakeful.checks import Assertion, Check
-from wakeful.compile.alerts import BURNS, CHECK_FAILS, owner_of
+from wakeful.compile.about import told_by
+from wakeful.compile.alerts import BURNS, CHECK_FAILS
 from wakeful.compile.health import WATCHDOG
 from wakeful.compile.incidents import Incident, Trial, healthy, incident
-from wakeful.compile.plan import Burning, Recording
+from wakeful.compile.plan import Burning, Recording, labels_of
 from wakeful.compile.promql import one_of
 from wakeful.compile.quoting import selector, valid
 from wakeful.compile.rules import Compiled
 from wakeful.compile.tracing import is_of_all_versions
 from wakeful.counts import Counts
-from wakeful.expression import Leaf, leaves_of
 from wakeful.live.export.cardinality import asked
 from wakeful.live.export.exporter import Exporter
 from wakeful.live.export.series import REFERENCE
@@ -105,7 +105,7 @@ class _Traffic:
     ) -> dict[str | None, dict[str, float]]:
         """What the rules of assertions read of the counts of a window, by column, then by how PromQL writes it."""
         recorded = [(one[1], one[0]) for one in map(_INCREASE.fullmatch, sorted(self._names(rules))) if one is not None]
-        leaves = list(_leaves(assertions))
+        leaves = [leaf for one in assertions for leaf in one.comparison.leaves]
         columns = {name for leaf in leaves for name in leaf.columns or ()} | {None}
         segments = {part.segment for leaf in leaves for part in leaf.parts} | {None}
         found: dict[str | None, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -179,7 +179,7 @@ def _portions(sizes: Mapping[str | None, int]) -> list[list[str | None]]:
 def _broken(compiled: Compiled, check: Check, traffic: _Traffic, found: Incident) -> dict[str, Any]:
     """What is fed is of the column that fails alone."""
     failed = {one.judgement.column for one in found.failed}
-    leaves = list(_leaves(compiled.monitor.assertions(check)))
+    leaves = [leaf for one in compiled.monitor.assertions(check) for leaf in one.comparison.leaves]
     single = {name for leaf in leaves for name in leaf.columns or () if len(leaf.columns or ()) == 1}
     fed = {None, *failed, *single}
     before, now = (
@@ -239,12 +239,6 @@ def _trial(compiled: Compiled, check: Check) -> Trial:
     return Trial.of_check(compiled.monitor, check, compiled.asserted(check))
 
 
-def _leaves(assertions: Iterable[Assertion]) -> Iterator[Leaf]:
-    for one in assertions:
-        for side in (one.comparison.left, one.comparison.right):
-            yield from leaves_of(side)
-
-
 def _number(value: float) -> str:
     return f"{value:.0f}" if value == int(value) else repr(value)
 
@@ -260,13 +254,11 @@ def _labels(compiled: Compiled, common: Mapping[str, str], check: Check, verdict
     labels = {
         **common,
         "version": "" if of_all else _VERSION,
-        "assertion": verdict.assertion.removeprefix("assert "),
-        "at": str(verdict.at),
+        **labels_of(compiled.name, check.name, verdict.assertion, verdict.at),
         "column": verdict.judgement.column or "",
         "segment": part.segment or "",
         "value": part.value or "",
-        "severity": check.severity,
-        "owner": owner_of(check),
+        **told_by(check),
     }
     return selector("ALERTS", **{name: value for name, value in labels.items() if value})
 

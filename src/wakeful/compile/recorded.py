@@ -12,8 +12,8 @@ from prometheus_client.samples import Sample
 
 from wakeful.bins import Floats
 from wakeful.checks import Check
-from wakeful.compile.about import CHECK, MODEL, WORST, recordings
-from wakeful.compile.alerts import CHECK_FAILS, CULPRIT, told_by
+from wakeful.compile.about import CHECK, MODEL, WORST, recordings, told_by
+from wakeful.compile.alerts import CHECK_FAILS, CULPRIT
 from wakeful.compile.plan import ESTIMATE, HIGH, LIMIT, LOW, NOISE, REFERENCE, ROWS, VERDICT, labels_of
 from wakeful.compile.quoting import valid
 from wakeful.compile.rules import Compiled

@@ -16,7 +16,7 @@ from wakeful.compile.sources import Sources
 from wakeful.compile.symbolic import SymbolicWindow, going_on, is_traffic
 from wakeful.compile.symbols import CannotSay, Symbol
 from wakeful.errors import SignalError, UnknownName
-from wakeful.expression import Comparison, Leaf, Node, Op, leaves_of
+from wakeful.expression import Comparison, Node, leaves_of, with_leaves
 from wakeful.monitor import Monitor
 from wakeful.reference import Dispersion
 
@@ -109,8 +109,7 @@ def _joined(some: Iterable[Recording]) -> list[Recording]:
 
 
 def _refusal(check: Check, assertion: Assertion, error: Exception) -> Refusal:
-    comparison = assertion.comparison
-    for leaf in (*leaves_of(comparison.left), *leaves_of(comparison.right)):
+    for leaf in assertion.comparison.leaves:
         name = leaf.signal.name
         if name in _INSTEAD:
             reason, instead = _INSTEAD[name]
@@ -181,8 +180,4 @@ def _classes(sources: Sources, comparison: Comparison, length: float, *, by_kind
 
 def _only(node: Node, columns: tuple[str, ...]) -> Node:
     """A tree asked of some columns only, where it is asked of several."""
-    if isinstance(node, Leaf) and node.columns is not None and len(node.columns) > 1:
-        return node._replace(columns=columns)
-    if isinstance(node, Op):
-        return node._replace(operands=tuple(_only(one, columns) for one in node.operands))
-    return node
+    return with_leaves(node, lambda leaf: leaf._replace(columns=columns) if len(leaf.columns or ()) > 1 else leaf)

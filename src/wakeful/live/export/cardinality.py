@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from wakeful.counts import CLOCK, IDS
 from wakeful.errors import DataError
-from wakeful.expression import Comparison, leaves_of
+from wakeful.expression import Comparison
 from wakeful.live.export.hours import at_hours, series_of_hours
 from wakeful.live.export.series import REFERENCE, Series, series_of_column, series_of_outcomes, series_of_rows
 from wakeful.live.shared.meters import COUNTERS, GAUGES
@@ -30,7 +30,7 @@ def asked(comparisons: Collection[Comparison]) -> dict[str, frozenset[str]] | No
         return None
     found: dict[str, frozenset[str]] = {}
     for comparison in comparisons:
-        for leaf in (*leaves_of(comparison.left), *leaves_of(comparison.right)):
+        for leaf in comparison.leaves:
             of_rows = leaf.columns is None and leaf.signal.of == "rows"  # rows are exported anyway
             names = frozenset(() if of_rows else leaf.columns or (OUTCOMES,))
             for segment in {part.segment for part in leaf.parts if part.segment is not None}:
