@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rules import CHECKS, rows, serving
+from rules import CHECKS, ask, rows, serving
 
 import wakeful
 from wakeful.backfill import backfill, write
@@ -113,11 +112,9 @@ def _chosen(variable: dict[str, Any]) -> str:
 def _ask(port: int, target: dict[str, Any], values: dict[str, str], end: int) -> int:
     """How many series there are."""
     query = _VARIABLE.sub(lambda found: values[found[1]], target["expr"])
-    span: dict[str, object] = {"start": end - LOOKED_AT, "end": end, "step": STEP}
-    path, asked = ("query", {"time": end}) if target.get("instant") else ("query_range", span)
-    url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode({'query': query} | asked)}"
-    with urllib.request.urlopen(url, timeout=120) as answer:
-        return len(json.load(answer)["data"]["result"])
+    if target.get("instant"):
+        return len(ask(port, query, time=end))
+    return len(ask(port, query, "query_range", start=end - LOOKED_AT, end=end, step=STEP))
 
 
 if __name__ == "__main__":

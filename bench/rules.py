@@ -105,10 +105,10 @@ class _Growing(Exporter):
         return self.metrics([Reading("", vector, np.zeros((0, self.identity.gauges)), math.inf)])
 
 
-def ask(port: int, query: str) -> list[dict[str, object]]:
-    """An instant query."""
-    url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": query})
-    with urllib.request.urlopen(url, timeout=60) as answer:
+def ask(port: int, query: str, path: str = "query", **moments: int) -> list[dict[str, object]]:
+    """What Prometheus answers now, or at some moments."""
+    url = f"http://127.0.0.1:{port}/api/v1/{path}?" + urllib.parse.urlencode({"query": query, **moments})
+    with urllib.request.urlopen(url, timeout=120) as answer:
         found: list[dict[str, object]] = json.load(answer)["data"]["result"]
     return found
 

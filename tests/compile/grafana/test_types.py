@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boards import Board
 
 import wakeful
 from wakeful.compile.grafana import dashboards
@@ -23,7 +24,6 @@ COMPILER = {
     "target": "es2022", "module": "esnext", "moduleResolution": "bundler",
 }  # fmt: skip
 
-Board = dict[str, Any]
 Compiler = Callable[[Mapping[str, Board]], dict[str, str]]
 
 
